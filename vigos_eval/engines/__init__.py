@@ -1,0 +1,1 @@
+"""Engines: hf, vllm, server, recorded, behind one signature (base.Engine)."""
