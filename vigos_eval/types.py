@@ -128,6 +128,7 @@ class Decoding:
         top_k: 0 is off.
         max_new_tokens: Limit per sample, in tokens.
         seed: Seed of sample 0.
+        suppress_token_ids: Ids that are never sampled (image placeholders in training rollouts).
     """
 
     n: int
@@ -136,6 +137,7 @@ class Decoding:
     top_k: int
     max_new_tokens: int
     seed: int
+    suppress_token_ids: tuple[int, ...] = ()
 
 
 FinishReason = Literal["stop", "length"]
