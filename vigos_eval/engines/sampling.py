@@ -1,0 +1,67 @@
+"""One step of sampling from logits, with a seed per sample. What the logits come from is hf.py's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vigos_eval.types import Decoding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def uniform_draws(decoding: Decoding, steps: int) -> Tensor:
+    """The random numbers of every sample, drawn before the first token: (n, steps), in [0, 1).
+
+    Sample i draws from its own generator, seeded ``seed + i``, on the CPU: a sample's numbers
+    depend on no other sample, no other prompt, no device and no vocabulary.
+
+    >>> two = Decoding(n=2, temperature=1, top_p=1, top_k=0, max_new_tokens=4, seed=7)
+    >>> one = Decoding(n=1, temperature=1, top_p=1, top_k=0, max_new_tokens=4, seed=8)
+    >>> bool((uniform_draws(two, 4)[1] == uniform_draws(one, 4)[0]).all())
+    True
+    """
+    import torch
+
+    return torch.stack(
+        [
+            torch.rand(steps, generator=torch.Generator().manual_seed(decoding.seed + i))
+            for i in range(decoding.n)
+        ]
+    )
+
+
+def next_tokens(logits: Tensor, uniforms: Tensor, decoding: Decoding) -> Tensor:
+    """The token each row takes next, int64 (rows,).
+
+    Temperature, then top-k, then top-p over what is left: the order of transformers' warpers and
+    of vLLM. The draw inverts the cumulative distribution over tokens sorted by probability.
+
+    Args:
+        logits: Float32 (rows, vocabulary), on any device; not changed.
+        uniforms: Float32 (rows,) in [0, 1), same device; unused when greedy.
+        decoding: Temperature 0 takes the largest logit.
+
+    >>> import torch
+    >>> how = Decoding(n=1, temperature=1, top_p=1, top_k=2, max_new_tokens=1, seed=0)
+    >>> next_tokens(torch.tensor([[0.0, 9.0, 8.9]]), torch.tensor([0.99]), how).tolist()
+    [2]
+    """
+    import torch
+
+    if decoding.suppress_token_ids:
+        logits = logits.clone()
+        logits[:, list(decoding.suppress_token_ids)] = -torch.inf
+    if decoding.temperature == 0:
+        return logits.argmax(dim=-1)
+    kept = min(decoding.top_k or logits.shape[-1], logits.shape[-1])
+    values, tokens = (logits / decoding.temperature).topk(kept, dim=-1)  # sorted, largest first
+    chances = values.softmax(dim=-1)
+    if decoding.top_p < 1:
+        # A token stays while those before it hold less than top_p: the smallest set to reach it.
+        chances = chances.masked_fill(chances.cumsum(-1) - chances >= decoding.top_p, 0.0)
+    heights = chances.cumsum(dim=-1)
+    place = (heights <= uniforms[:, None] * heights[:, -1:]).sum(dim=-1)
+    # Rounding may put the draw on the very top; the last token with a chance takes it.
+    last = (chances > 0).sum(dim=-1) - 1
+    return tokens.gather(-1, torch.minimum(place, last)[:, None]).squeeze(-1)
