@@ -205,7 +205,17 @@ def read_completions(folder: Path) -> dict[str, CompletionRecord]:
     for path in files:
         for record in _whole_lines(path):
             found.setdefault(record.key, record)
-    return dict(sorted(found.items()))
+    # A row that was skipped once and answered later (its image was mended) is answered.
+    answered = {_row(key) for key, record in found.items() if record.skipped is None}
+    return {
+        key: record
+        for key, record in sorted(found.items())
+        if record.skipped is None or _row(key) not in answered
+    }
+
+
+def _row(key: str) -> str:
+    return ":".join(key.split(":", 2)[:2])
 
 
 def _whole_lines(path: Path) -> Iterator[CompletionRecord]:
