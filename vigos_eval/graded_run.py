@@ -16,9 +16,9 @@ from vigos_eval.metrics import scores_of
 from vigos_eval.records import (
     CompletionRecord,
     VerdictRecord,
+    read_completions,
     read_run_settings,
     read_verdicts,
-    stream_completions,
 )
 from vigos_eval.scores import RunScores
 from vigos_eval.types import Outcome, Sample
@@ -97,7 +97,7 @@ def read_run(folder: Path) -> GradedRun:
     verdicts = read_verdicts(folder)
     marks: list[Mark] = []
     positioned: list[PositionedAnswers] = []
-    for record in stream_completions(folder):
+    for record in read_completions(folder, texts=False).values():
         verdict = verdicts.get(record.key)
         marks.append(_mark(folder, record, verdict))
         if POSITION in record.sample.subgroups and verdict is not None and not record.skipped:

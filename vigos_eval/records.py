@@ -128,8 +128,8 @@ def completion_line(record: CompletionRecord) -> str:
     return json.dumps(fields, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def parse_completion(line: str) -> CompletionRecord:
-    """A line of completions.jsonl as a record.
+def parse_completion(line: str, *, texts: bool = True) -> CompletionRecord:
+    """A line of completions.jsonl as a record; without `texts` every `Response.text` is "".
 
     Raises:
         ValueError: The line is not JSON (torn), or not a completion record.
@@ -139,13 +139,14 @@ def parse_completion(line: str) -> CompletionRecord:
         sample = dict(fields["sample"])
         sample["kind"] = AnswerKind(sample["kind"])
         sample["options"] = tuple(sample["options"])
+        responses = [r if texts else {**r, "text": ""} for r in fields["responses"]]
         return CompletionRecord(
             key=fields["key"],
             prompt_hash=fields["prompt_hash"],
             sample=Sample(**sample),
             images=tuple(ImageRef(**image) for image in fields["images"]),
             prompt_tokens=fields["prompt_tokens"],
-            responses=tuple(Response(**response) for response in fields["responses"]),
+            responses=tuple(Response(**response) for response in responses),
             skipped=fields["skipped"],
         )
     except (KeyError, TypeError) as error:
@@ -187,11 +188,12 @@ def completion_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("completions*.jsonl"))
 
 
-def read_completions(folder: Path) -> dict[str, CompletionRecord]:
+def read_completions(folder: Path, *, texts: bool = True) -> dict[str, CompletionRecord]:
     """All completions of a run by key, over all rank files, sorted by key.
 
     A torn last line (the process was killed while writing) is left out: its prompt counts as
-    not asked. A key that stands twice (two ranks padded alike) is taken once.
+    not asked. A key that stands twice (two ranks padded alike) is taken once. Without `texts`
+    every `Response.text` is "": a large run then fits into a few megabytes.
 
     Raises:
         RunFolderError: A line before the last one is damaged, or there is no journal.
@@ -203,7 +205,7 @@ def read_completions(folder: Path) -> dict[str, CompletionRecord]:
         )
     found: dict[str, CompletionRecord] = {}
     for path in files:
-        for record in _whole_lines(path):
+        for record in _whole_lines(path, texts):
             found.setdefault(record.key, record)
     # A row that was skipped once and answered later (its image was mended) is answered.
     answered = {_row(key) for key, record in found.items() if record.skipped is None}
@@ -218,13 +220,13 @@ def _row(key: str) -> str:
     return ":".join(key.split(":", 2)[:2])
 
 
-def _whole_lines(path: Path) -> Iterator[CompletionRecord]:
+def _whole_lines(path: Path, texts: bool) -> Iterator[CompletionRecord]:
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             if not raw.endswith(b"\n"):
                 return  # the torn last line
             try:
-                yield parse_completion(raw.decode())
+                yield parse_completion(raw.decode(), texts=texts)
             except ValueError as error:
                 raise RunFolderError(
                     f"{path} line {number} is damaged ({error}); remove that line and run the same "
