@@ -1,0 +1,49 @@
+# Two commands on a machine that has only Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+# Two cores and several processes: one thread each keeps figures comparable.
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup demo test test-slow test-vllm check lock clean
+help:
+	@echo "make setup      the environment in $(VENV)"
+	@echo "make demo       set up, evaluate a tiny checkpoint on the sample data, print the table"
+	@echo "make test       set up, run the tests"
+	@echo "make test-slow  the slower real suites (end to end, kill and resume, two ranks)"
+	@echo "make test-vllm  a second environment with vLLM for CPUs, and the tests that need it"
+	@echo "make check      format, lint, types, docstrings, house rules"
+	@echo "make lock       recompile requirements/lock.txt"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements/lock.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/lock.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/python docs/demo.py
+
+test: setup
+	$(BIN)/python -m pytest -q -m "not slow and not vllm and not gpu"
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m "slow and not vllm and not gpu"
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet vigos_eval vigos_train
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_locks.py
+
+lock: setup
+	requirements/compile.sh
+
+clean:
+	rm -rf $(VENV) .venv-vllm build dist

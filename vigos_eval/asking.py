@@ -1,0 +1,286 @@
+"""Questions -> completions in the journal: the window, resume, rows that cannot be asked.
+
+Knows no lmms-eval and no engine by name; model.py hands both in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+from vigos_eval.engines.base import Engine
+from vigos_eval.errors import DataError, RunFolderError
+from vigos_eval.journal import Journal
+from vigos_eval.progress import Progress
+from vigos_eval.prompts import build_prompt
+from vigos_eval.protocol import Protocol, fingerprint
+from vigos_eval.records import CompletionRecord, ImageRef, Response, task_label
+from vigos_eval.types import AnswerKind, Decoding, EncodedImage, Generated, Prompt, Sample, Source
+
+SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One prompt to be asked n times.
+
+    Attributes:
+        task: Plain task name.
+        source: Where the row comes from.
+        row: Its index in the task's data, from 0.
+        n: Samples.
+        sample: Builds the Sample, images included; called inside the window only. Raises
+            DataError for a row that cannot be asked.
+    """
+
+    task: str
+    source: Source
+    row: int
+    n: int
+    sample: Callable[[], Sample]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came of asking.
+
+    Attributes:
+        records: One record per question, in the questions' order; None where the row failed.
+        failures: What was wrong with the rows that failed.
+    """
+
+    records: tuple[CompletionRecord | None, ...]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Everything that stays the same while a run's questions are asked.
+
+    Attributes:
+        protocol: How to ask.
+        folder: The run folder.
+        journal: Where whole prompts are appended.
+        engine: Opens the engine; called only when a question is really left to ask.
+        is_skipping_bad_rows: Record unreadable rows as skipped instead of failing.
+        is_saving_images: Keep images in the folder.
+    """
+
+    protocol: Protocol
+    folder: Path
+    journal: Journal
+    engine: Callable[[], Engine]
+    is_skipping_bad_rows: bool
+    is_saving_images: bool
+
+
+def question_key(task: str, source: Source, row: int, sample_id: str) -> str:
+    """A question's key: the label, the row (data sets repeat ids) and the id.
+
+    >>> question_key("mmmu", "paper", 7, "validation_Math_1")
+    'mmmu:00007:validation_Math_1'
+    """
+    return f"{task_label(task, source)}:{row:05d}:{sample_id}"
+
+
+def ask(
+    asking: Asking,
+    questions: Sequence[Question],
+    done: Mapping[str, CompletionRecord],
+    progress: Progress,
+) -> Asked:
+    """Ask every question that `done` does not hold yet, and append the answers to the journal.
+
+    Raises:
+        RunFolderError: A question was asked before with another prompt or image, or the disk
+            is full.
+        EngineError: The engine refuses a prompt or died.
+        SystemExit: SIGTERM came; the line being written was finished first.
+    """
+    records: dict[int, CompletionRecord] = {}
+    failures: list[str] = []
+    with _TermSignal() as term:
+        for n in sorted({question.n for question in questions}):
+            decoding = asking.protocol.decoding(n)
+            share = [i for i, question in enumerate(questions) if question.n == n]
+            waiting: dict[str, tuple[int, CompletionRecord]] = {}
+            prompts = _prompts(
+                asking, questions, share, decoding, done, (records, failures, waiting)
+            )
+            # The engine is opened only if a first prompt is left to ask: resuming a finished
+            # run needs no GPU.
+            first = next(prompts, None)
+            if first is None:
+                continue
+            for generated in asking.engine().generate(_chain(first, prompts), decoding):
+                index, blank = waiting.pop(generated.key)
+                record = _answered(blank, generated, decoding, asking.protocol.prefill)
+                with term.held():
+                    asking.journal.append(record)
+                records[index] = record
+                progress.advance(sum(response.tokens for response in record.responses))
+    return Asked(tuple(records.get(i) for i in range(len(questions))), tuple(failures))
+
+
+Outcome = tuple[dict[int, CompletionRecord], list[str], dict[str, tuple[int, CompletionRecord]]]
+
+
+def _prompts(
+    asking: Asking,
+    questions: Sequence[Question],
+    share: Sequence[int],
+    decoding: Decoding,
+    done: Mapping[str, CompletionRecord],
+    outcome: Outcome,
+) -> Iterator[Prompt]:
+    """The prompts that are still to be asked; rows done or failed go into `outcome` at once."""
+    records, failures, waiting = outcome
+    for index in share:
+        question = questions[index]
+        try:
+            sample = question.sample()
+        except DataError as error:
+            if asking.is_skipping_bad_rows:
+                record = _skipped(question, str(error))
+                if record.key not in done:
+                    asking.journal.append(record)
+                records[index] = record
+            else:
+                failures.append(str(error))
+            continue
+        key = question_key(question.task, question.source, question.row, sample.id)
+        prompt = build_prompt(sample, asking.protocol, key)
+        blank = CompletionRecord(
+            key=key,
+            prompt_hash=prompt_hash(prompt, decoding),
+            sample=replace(sample, images=()),
+            images=tuple(ImageRef(i.sha256, image_suffix(i)) for i in sample.images),
+            prompt_tokens=0,
+            responses=(),
+        )
+        if key in done and done[key].skipped is None:
+            if done[key].prompt_hash != blank.prompt_hash:
+                raise RunFolderError(
+                    f"{key} was asked with another prompt or image in {asking.folder}: the data "
+                    "changed under this run. Use another folder: --model_args run=DIR"
+                )
+            records[index] = done[key]
+            continue
+        if asking.is_saving_images:
+            save_images(asking.folder, sample.images)
+        waiting[key] = (index, blank)
+        yield prompt
+
+
+def prompt_hash(prompt: Prompt, decoding: Decoding) -> str:
+    """Identity of what was asked: messages, prefill, images and decoding, not the key."""
+    return fingerprint(
+        {
+            "messages": [asdict(message) for message in prompt.messages],
+            "prefill": prompt.prefill,
+            "images": [image.sha256 for image in prompt.images],
+            "decoding": asdict(decoding),
+        }
+    )
+
+
+def image_suffix(image: EncodedImage) -> str:
+    """File suffix of an encoded image by its first bytes.
+
+    >>> image_suffix(EncodedImage(b"GIF89a", "0"))
+    '.gif'
+    """
+    return next((s for head, s in SUFFIXES.items() if image.data.startswith(head)), ".img")
+
+
+def save_images(folder: Path, images: Sequence[EncodedImage]) -> None:
+    """Keep the images in the run folder, each once, under their hash.
+
+    Raises:
+        RunFolderError: The disk is full.
+    """
+    for image in images:
+        path = folder / "images" / f"{image.sha256}{image_suffix(image)}"
+        if path.exists():
+            continue
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_suffix(".part")
+        try:
+            beside.write_bytes(image.data)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise RunFolderError(
+                f"no image can be kept in {path.parent} ({error.strerror}); make room, or run "
+                "with save_images=false: nothing that was answered is lost"
+            ) from error
+
+
+def _answered(
+    blank: CompletionRecord, generated: Generated, decoding: Decoding, prefill: str
+) -> CompletionRecord:
+    return replace(
+        blank,
+        prompt_tokens=generated.prompt_tokens,
+        responses=tuple(
+            Response(prefill + c.text, c.tokens, c.finish_reason, decoding.seed + i)
+            for i, c in enumerate(generated.completions)
+        ),
+    )
+
+
+def _skipped(question: Question, reason: str) -> CompletionRecord:
+    name = f"row {question.row}"
+    sample = Sample(
+        task=question.task,
+        source=question.source,
+        id=name,
+        question="",
+        gold="",
+        kind=AnswerKind.TEXT,
+        cluster=name,
+    )
+    key = question_key(question.task, question.source, question.row, name)
+    return CompletionRecord(key, "", sample, (), 0, (), skipped=reason)
+
+
+def _chain(first: Prompt, rest: Iterator[Prompt]) -> Iterator[Prompt]:
+    yield first
+    yield from rest
+
+
+class _TermSignal:
+    """While it is open, SIGTERM ends the process, but never in the middle of a line."""
+
+    def __enter__(self) -> _TermSignal:
+        self._is_writing = self._is_asked = False
+        # Signal handlers belong to the main thread; elsewhere the default stays.
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._before = signal.signal(signal.SIGTERM, self._arrived)
+        return self
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold SIGTERM back until the block is through."""
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+        if self._is_asked:
+            raise SystemExit(128 + signal.SIGTERM)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        self._is_asked = True
+        if not self._is_writing:
+            raise SystemExit(128 + signal.SIGTERM)
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGTERM, self._before)

@@ -1,0 +1,108 @@
+"""The end of a run: grade everything once, write verdicts and scores, tell the other ranks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from vigos_eval.errors import UserError
+from vigos_eval.grading.run import GradedRun, grade_records
+from vigos_eval.metrics import run_scores
+from vigos_eval.model_args import RunSettings
+from vigos_eval.protocol import Protocol
+from vigos_eval.records import (
+    CompletionRecord,
+    read_completions,
+    read_verdicts,
+    verdict_line,
+)
+from vigos_eval.run_folder import close_run, write_text
+from vigos_eval.scores import RunScores, scores_text
+from vigos_eval.scoring import publish_verdicts
+
+
+class ScoreWithheld(UserError):
+    """Too many questions are ungraded for a score to mean anything; the answers are kept."""
+
+
+def finish_run(
+    folder: Path, protocol: Protocol, settings: RunSettings, *, rank: int, world_size: int
+) -> None:
+    """Grade the run in rank 0 and make the verdicts known to every rank's host.
+
+    Raises:
+        ScoreWithheld: More than 1 % of a task's questions are ungraded, and the user has not
+            allowed that.
+        UserError: What rank 0 raised, in every rank.
+    """
+    if world_size > 1:
+        _barrier()
+    error: UserError | None = None
+    if rank == 0:
+        try:
+            grade_run_folder(folder, protocol, is_allowing_ungraded=settings.is_allowing_ungraded)
+        except UserError as raised:
+            error = raised
+    if world_size > 1:
+        error = _from_rank_0(error)
+    if error is not None:
+        raise error
+    publish_verdicts(read_completions(folder), read_verdicts(folder))
+
+
+def grade_run_folder(
+    folder: Path, protocol: Protocol, *, is_allowing_ungraded: bool
+) -> tuple[GradedRun, RunScores]:
+    """Write verdicts.jsonl and scores.json of a run folder from its completions.
+
+    Raises:
+        ScoreWithheld: See `finish_run`; verdicts are written all the same.
+        RunFolderError: A file is damaged or cannot be written.
+    """
+    completions = read_completions(folder)
+    graded = grade_records(
+        {key: record for key, record in completions.items() if record.skipped is None},
+        protocol.extraction,
+        protocol.judge,
+        folder / "judge_cache",
+    )
+    lines = (verdict_line(graded.verdicts[key]) for key in sorted(graded.verdicts))
+    write_text(folder / "verdicts.jsonl", "".join(lines))
+    scores = run_scores(completions, graded.verdicts)
+    close_run(folder, asked_counts(completions), skipped_count(completions))
+    withheld = [task for task in scores.tasks.values() if task.is_withheld]
+    if withheld and not is_allowing_ungraded:
+        (folder / "scores.json").unlink(missing_ok=True)
+        counts = ", ".join(f"{task.label} {task.ungraded} of {task.n}" for task in withheld)
+        raise ScoreWithheld(
+            f"no score: more than 1 % of the questions are ungraded ({counts}). The answers are "
+            f"kept in {folder}. Let a judge decide them (--model_args judge_model=NAME,"
+            "judge_base_url=URL; only what is open is asked), or accept the gap with "
+            "allow_ungraded=true"
+        )
+    write_text(folder / "scores.json", scores_text(scores))
+    return graded, scores
+
+
+def asked_counts(completions: dict[str, CompletionRecord]) -> dict[str, int]:
+    """Questions asked or skipped, by task label."""
+    return dict(Counter(record.label for record in completions.values()))
+
+
+def skipped_count(completions: dict[str, CompletionRecord]) -> int:
+    """Rows that were never asked."""
+    return sum(record.skipped is not None for record in completions.values())
+
+
+def _barrier() -> None:
+    import torch.distributed
+
+    torch.distributed.barrier()
+
+
+def _from_rank_0(error: UserError | None) -> UserError | None:
+    import torch.distributed
+
+    box: list[UserError | None] = [error]
+    torch.distributed.broadcast_object_list(box, src=0)
+    return box[0]

@@ -1,0 +1,91 @@
+"""One row's metrics for lmms-eval's table: looked up from the run's verdicts, else graded here.
+
+Our model grades a whole run at once, judge included, before the host asks for metrics; other
+models' answers are graded by rules as they come.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vigos_eval.marks import POSITION, PRIOR_POSITION
+from vigos_eval.records import Attempt, CompletionRecord, VerdictRecord
+from vigos_eval.types import Outcome, Sample
+
+
+@dataclass(frozen=True)
+class RowIdentity:
+    """What ties a row of the host's to a question of the run; rows may repeat ids."""
+
+    task: str
+    source: str
+    id: str
+    question: str
+    gold: str
+    responses: tuple[str, ...]
+
+
+# The host's process_results knows neither the model nor the run folder: the verdicts of the run
+# that was just graded in this process wait here.
+_verdicts: dict[RowIdentity, VerdictRecord] = {}
+_faults: list[str] = []
+_lock = threading.Lock()
+
+
+def publish_verdicts(
+    completions: Mapping[str, CompletionRecord], verdicts: Mapping[str, VerdictRecord]
+) -> None:
+    """Make a graded run's verdicts known to `row_metrics`, in place of any earlier run's."""
+    with _lock:
+        _verdicts.clear()
+        for key, record in completions.items():
+            texts = tuple(response.text for response in record.responses)
+            _verdicts[_identity(record.sample, texts)] = verdicts[key]
+
+
+def row_metrics(sample: Sample, responses: Sequence[str]) -> dict[str, float]:
+    """Metrics of one row by their printed names, e.g. ``pass@5`` and ``avg@5``; ViLP's by position.
+
+    Empty for a question with an ungraded attempt or one that was skipped: it leaves every mean.
+    """
+    verdict = _verdicts.get(_identity(sample, tuple(responses)))
+    if verdict is None:
+        from vigos_eval.grading.run import graded_responses
+
+        attempts: Sequence[Attempt] = graded_responses(sample, responses, "final_answer")
+    else:
+        attempts = verdict.attempts
+    return attempt_metrics(sample, attempts)
+
+
+def attempt_metrics(sample: Sample, attempts: Sequence[Attempt]) -> dict[str, float]:
+    """The row's metrics from its graded attempts; empty when one is ungraded or none is there."""
+    outcomes = [attempt.outcome for attempt in attempts]
+    if not outcomes or Outcome.UNGRADED in outcomes:
+        return {}
+    k = len(outcomes)
+    correct = outcomes.count(Outcome.CORRECT)
+    if POSITION in sample.subgroups:
+        name = "prior" if sample.subgroups[POSITION] == PRIOR_POSITION else "score"
+        return {name: float(correct > 0)}
+    return {f"pass@{k}": float(correct > 0), f"avg@{k}": correct / k}
+
+
+def record_fault(message: str) -> None:
+    """Note an exception in process_results, where raising would lose every generation."""
+    with _lock:
+        _faults.append(message)
+
+
+def recorded_faults() -> tuple[str, ...]:
+    """What `record_fault` noted in this process."""
+    with _lock:
+        return tuple(_faults)
+
+
+def _identity(sample: Sample, responses: tuple[str, ...]) -> RowIdentity:
+    return RowIdentity(
+        sample.task, sample.source, sample.id, sample.question, sample.gold, responses
+    )
