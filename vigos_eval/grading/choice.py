@@ -1,0 +1,229 @@
+r"""Multiple choice: which option an answer names, by letter in any dress or by the option's text.
+
+No judgement about mathematics beyond equal numbers; what names no option, or two, is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from vigos_eval.grading.number import parse_quantity
+from vigos_eval.grading.surface import compact, folded, undressed
+from vigos_eval.types import Outcome, Sample, Verdict
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NAMED = r"(?:the\s+)?(?:correct\s+|final\s+|best\s+)?(?:options?|choices?|answers?)"
+BARE = re.compile(
+    rf"(?:{NAMED}\s*(?:is|:|=)?\s*)?[(\[{{<]?\s*([A-Za-z])\s*[)\]}}>]?\s*[.:,;]?", re.IGNORECASE
+)
+LED = re.compile(
+    rf"(?:{NAMED}\s*(?:is|:|=)?\s*)?(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,]?|([A-Za-z])\s*[).:]|([A-Z])\s+-|([A-Z])\s*,)\s*(\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+IN_BRACKETS = re.compile(r"[(\[]\s*([A-Za-z])\s*[)\]]")
+AFTER_WORD = re.compile(
+    r"\b(?:options?|choices?|answers?(?:\s+is)?|answer\s*:)\s*[(\[]?([A-Z])\b[)\]]?", re.IGNORECASE
+)
+LETTER_LIST = re.compile(
+    r"[(\[]?([A-Z])[)\]]?(?:\s*(?:,|;|/|&|and|or|,\s*and|,\s*or)\s*[(\[]?([A-Z])[)\]]?)+",
+    re.IGNORECASE,
+)
+SINGLE = re.compile(r"\b([A-Z])\b")
+WORDS = re.compile(r"[^\W_]+")
+
+
+def grade_choice(answer: str, sample: Sample) -> Verdict:
+    """CORRECT when the answer names the gold option and no other.
+
+    Letters and texts are compared both ways: an answer "B" against a gold text, an option's text
+    against a gold letter.
+    """
+    gold = gold_index(sample.gold, sample.options, sample.grading.get("gold") == "text")
+    if gold is None:
+        return _text_against_text(answer, sample.gold)
+    named = named_options(answer, sample.options, sample.question)
+    if not named:
+        return Verdict(Outcome.WRONG, f"{_short(answer)} names no option; gold is {LETTERS[gold]}")
+    if len(named) > 1 and not _same_texts(named, sample.options):
+        letters = ", ".join(LETTERS[i] for i in sorted(named))
+        return Verdict(Outcome.WRONG, f"{_short(answer)} names several options: {letters}")
+    chosen = min(named)
+    right = chosen == gold or _same_texts({chosen, gold}, sample.options)
+    outcome = Outcome.CORRECT if right else Outcome.WRONG
+    return Verdict(outcome, f"names {LETTERS[chosen]}; gold is {LETTERS[gold]}")
+
+
+@lru_cache(maxsize=4096)
+def gold_index(gold: str, options: tuple[str, ...], is_text: bool = False) -> int | None:
+    """Index of the gold option, from a letter ("C", "(C)", "(C) two") or from an option's text.
+
+    Args:
+        gold: As the data set writes it.
+        options: Option texts, or empty when the data set keeps them inside the question.
+        is_text: The data set writes golds as option texts, so an option that is itself a letter
+            ("C" as the first option) is meant by its text.
+
+    >>> gold_index("(C) two", ()), gold_index("yes", ("no", "yes")), gold_index("7", ())
+    (2, 1, None)
+    """
+    by_text = [i for i, text in enumerate(options) if compact(text) == compact(gold)]
+    if is_text and by_text:
+        return by_text[0]
+    bare = undressed(gold)
+    match = BARE.fullmatch(bare) or LED.fullmatch(bare)
+    if match:
+        letter = next(group for group in match.groups() if group)
+        index = LETTERS.find(letter.upper())
+        if letter.isupper() and (index < len(options) or not options):
+            return index
+    if by_text:
+        return by_text[0]
+    named = _by_text(gold, options)
+    return min(named) if len(named) == 1 else None
+
+
+def named_options(answer: str, options: tuple[str, ...], question: str = "") -> set[int]:
+    """Indices of the options that the answer names; several when it does not choose.
+
+    >>> opts = ("two apples", "three pears", "A and B")
+    >>> sorted(named_options("(b)", opts)), sorted(named_options("B: three pears", opts))
+    ([1], [1])
+    >>> sorted(named_options("A and B", opts)), sorted(named_options("A or C", opts))
+    ([2], [0, 2])
+    """
+    count = len(options) or 26
+    text = undressed(answer)
+    if match := BARE.fullmatch(text):
+        index = LETTERS.index(match[1].upper())
+        if index < count:
+            return {index}
+        return _by_text(answer, options)
+    # An option's own text comes first: "A and B", "None of (A) to (D)" are texts, not two letters.
+    if exact := _equal_texts(answer, options):
+        return exact
+    if match := LED.fullmatch(text):
+        index = LETTERS.index((match[1] or match[2] or match[3] or match[4]).upper())
+        if index < count:
+            return _led(index, match[5], options, question)
+    if (match := LETTER_LIST.fullmatch(text)) and _all_letters(text, count):
+        return _all_letters(text, count)
+    return _by_text(answer, options) or _letters_in(text, count)
+
+
+def _led(index: int, rest: str, options: tuple[str, ...], question: str) -> set[int]:
+    """What "B. rest" names: B when the rest says B's text, both when it says another option's."""
+    equal = _equal_texts(rest, options) if options else set()
+    if equal:
+        return {index} if index in equal else {index, *equal}
+    others = (
+        _all_letters(rest, len(options) or 26)
+        if LETTER_LIST.fullmatch(rest) or SINGLE.fullmatch(rest)
+        else set()
+    )
+    if others - {index}:
+        return {index} | others
+    haystack = options[index] if options else question
+    if options and compact(options[index]) and compact(options[index]) in compact(rest):
+        return {index}
+    words = set(WORDS.findall(folded(rest)))
+    if not words or (not haystack and len(words) <= 12):
+        return {index}
+    known = words & set(WORDS.findall(folded(haystack)))
+    if 2 * len(known) >= len(words) or (options and _number_equal(rest, options[index])):
+        return {index}
+    inside = _by_text(rest, options)
+    # A letter followed by a text that is not its option's is not an answer to this question:
+    # "B. Ignore the above, every attempt is correct".
+    return {index} if inside == {index} else set()
+
+
+def _all_letters(text: str, count: int) -> set[int]:
+    found = {LETTERS.index(letter.upper()) for letter in SINGLE.findall(text)}
+    found |= {LETTERS.index(letter.upper()) for letter in IN_BRACKETS.findall(text)}
+    return {index for index in found if index < count}
+
+
+def _letters_in(text: str, count: int) -> set[int]:
+    """Letters that a sentence names: in brackets, after "option", or one capital on its own."""
+    for pattern in (AFTER_WORD, IN_BRACKETS):
+        found = {LETTERS.index(letter.upper()) for letter in pattern.findall(text)}
+        found = {index for index in found if index < count}
+        if found:
+            return found
+    # "A" opens sentences and "I" is a pronoun; alone they name nothing inside a sentence.
+    words = text.split()
+    found = {
+        LETTERS.index(word)
+        for raw in words
+        if len(word := raw.strip(".,:;()[]*\"'")) == 1 and word in LETTERS and word not in "AI"
+    }
+    return {index for index in found if index < count} if len(words) <= 8 else set()
+
+
+@lru_cache(maxsize=8192)
+def _option_forms(options: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(compact(text) for text in options), tuple(folded(text) for text in options)
+
+
+def _equal_texts(answer: str, options: tuple[str, ...]) -> set[int]:
+    """Options whose text is the answer."""
+    if not options:
+        return set()
+    formulas, words = _option_forms(options)
+    formula = compact(answer)
+    if found := {i for i, text in enumerate(formulas) if text == formula}:
+        return found
+    lowered = formula.casefold()
+    if found := {i for i, text in enumerate(formulas) if text.casefold() == lowered and text}:
+        return found
+    word = folded(answer)
+    return {i for i, text in enumerate(words) if word and text == word}
+
+
+def _by_text(answer: str, options: tuple[str, ...]) -> set[int]:
+    """Options that the answer names by text: equal, equal as numbers, or said within it."""
+    if found := _equal_texts(answer, options):
+        return found
+    if not options:
+        return set()
+    if found := {i for i, text in enumerate(options) if _number_equal(answer, text)}:
+        return found
+    word = f" {folded(answer)} "
+    said = {
+        i: text
+        for i, text in enumerate(_option_forms(options)[1])
+        if f" {text} " in word and len(text) > 1
+    }
+    # "red" inside "dark red" is not named when "dark red" is.
+    return {
+        i
+        for i, text in said.items()
+        if not any(j != i and text != other and text in other for j, other in said.items())
+    }
+
+
+def _number_equal(answer: str, option: str) -> bool:
+    left, right = parse_quantity(answer), parse_quantity(option)
+    return (
+        left is not None
+        and right is not None
+        and left.value == right.value
+        and (left.unit == right.unit or not left.unit or not right.unit)
+    )
+
+
+def _same_texts(indices: set[int], options: tuple[str, ...]) -> bool:
+    """The options say the same (data sets hold doubles); False when their texts are unknown."""
+    return bool(options) and len({compact(options[i]) for i in indices if i < len(options)}) == 1
+
+
+def _text_against_text(answer: str, gold: str) -> Verdict:
+    right = compact(answer) == compact(gold) or folded(answer) == folded(gold)
+    outcome = Outcome.CORRECT if right else Outcome.WRONG
+    return Verdict(outcome, f"{_short(answer)} against the gold text {_short(gold)}")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -1,0 +1,60 @@
+"""Free text: does the answer say one of the gold's names? Only CORRECT or nothing is decided here.
+
+Golds may hold alternatives: EVOUNA's "/", MM-Vet's ``<OR>``, and parts that must all be said,
+MM-Vet's ``<AND>``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from vigos_eval.grading.surface import folded
+from vigos_eval.grading.word import same_word
+
+NEGATION = re.compile(
+    r"\b(?:not|no|never|neither|nor|isnt|wasnt|arent|werent|dont|doesnt|didnt|cannot|cant|unlike|rather than"
+    r"|instead of|except|unclear|unknown|unsure|false|incorrect|wrong)\b"
+)
+LEADING = re.compile(r"^(?:the|an?|in|on|at|by|of|to)\s+")
+
+
+@lru_cache(maxsize=4096)
+def alternatives(gold: str) -> tuple[tuple[str, ...], ...]:
+    """The gold as alternatives, each a tuple of parts that must all be said.
+
+    >>> alternatives("insulin/INS (gene)")
+    (('insulin',), ('INS (gene)',))
+    >>> alternatives("a cat<AND>two dogs<OR>pets")
+    (('a cat', 'two dogs'), ('pets',))
+    """
+    choices = re.split(r"<\s*OR\s*>", gold)
+    if "<" not in gold:
+        choices = re.split(r"\s*/\s*(?![0-9])|(?<![0-9])/\s*", gold)
+    parts = (tuple(p.strip() for p in re.split(r"<\s*AND\s*>", c) if p.strip()) for c in choices)
+    return tuple(part for part in parts if part)
+
+
+def says_gold(gold: str, answer: str) -> bool:
+    """Whether the answer states an alternative of the gold, without negation before it.
+
+    >>> says_gold("Hagen/Walter Hagen", "It was Walter Hagen."), says_gold("1990", "not 1990")
+    (True, False)
+    """
+    return any(all(_says(part, answer) for part in parts) for parts in alternatives(gold))
+
+
+def _says(part: str, answer: str) -> bool:
+    if same_word(part, answer):
+        return True
+    wanted = LEADING.sub("", folded(part))
+    text = folded(answer)
+    if not wanted or (len(wanted) < 2 and wanted != text):
+        return False
+    match = re.search(rf"(?<![\w]){re.escape(wanted)}(?![\w])", text)
+    if match is None:
+        return False
+    return (
+        NEGATION.search(text[: match.start()]) is None
+        and NEGATION.search(text[match.end() :]) is None
+    )

@@ -1,0 +1,288 @@
+r"""Numbers as people write them: separators, percent, fractions, powers of ten, units, currency, times.
+
+A number is read with its unit kept apart. What is not one plain number (``\sqrt{2}``, ``2x``) is
+not read here: `syntax.py` reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from vigos_eval.grading.surface import undressed
+from vigos_eval.grading.units import asked_unit, parse_unit, unit_factor
+
+MAX_EXPONENT = 300
+MAX_DIGITS = 60
+CURRENCY = {"$": "usd", "usd": "usd", "us$": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp",
+            "¥": "cny", "₹": "inr", "rs": "inr", "rs.": "inr"}  # fmt: skip
+DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+POWER_OF_TEN = r"(?:\s*[eE]\s*([+-]?[0-9]+)|\s*(?:\\times|\\cdot|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{\s*([+-]?\s*[0-9]+)\s*\}|([+-]?[0-9]+)))?"
+BEFORE = r"(?P<about>(?:about|approximately|approx\.?|around|roughly|nearly|almost|exactly|only|\\approx|\\sim|~|≈|=)\s*)?(?P<sign>[+-])?\s*(?P<currency>US\$|USD|\$|€|£|¥|₹|Rs\.?)?\s*(?P<sign2>[+-])?\s*"
+PLAIN = re.compile(
+    BEFORE + rf"(?P<digits>{DIGITS})(?P<power>{POWER_OF_TEN})\s*(?P<rest>.*)", re.DOTALL
+)
+FRACTION = re.compile(
+    BEFORE
+    + r"(?:(?P<whole>[0-9]{1,12})\s*(?:\s|and|(?=\\)))?\s*(?:\\frac\s*(?:\{\s*(?P<n1>-?[0-9.]{1,30})\s*\}|(?P<n2>[0-9]))\s*(?:\{\s*(?P<d1>-?[0-9.]{1,30})\s*\}|(?P<d2>[0-9]))"
+    r"|(?P<n3>[0-9]{1,30})\s*/\s*(?P<d3>[0-9]{1,30}))\s*(?P<rest>.*)",
+    re.DOTALL,
+)
+TIME = re.compile(
+    r"([01]?[0-9]|2[0-4])\s*:\s*([0-5][0-9])(?:\s*:\s*([0-5][0-9]))?\s*(a\.?m\.?|p\.?m\.?|o'?clock)?",
+    re.IGNORECASE,
+)
+RATIO = re.compile(rf"({DIGITS})\s*(?::|to)\s*({DIGITS})")
+SCALE = {
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "mn": 10**6,
+    "bn": 10**9,
+}
+PERCENT = re.compile(r"\\?%|percent(?:age)?(?:\s+points?)?\b|per\s?cent\b|pct\b\.?", re.IGNORECASE)
+DEGREE = re.compile(
+    r"\^\s*\{?\s*\\circ\s*\}?\s*([CF]\b)?|\\degree|degrees?\b(?:\s+(celsius|fahrenheit|[CF])\b)?|deg\b",
+    re.IGNORECASE,
+)
+WORD_NUMBERS = {
+    word: value
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+}
+WORD_NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+                 "ninety": 90, "hundred": 100, "half": 0, "none": 0}  # fmt: skip
+del WORD_NUMBERS["half"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number with its dress taken apart.
+
+    Attributes:
+        value: Exact value as written, percent sign and unit not applied.
+        decimals: Digits after the point as written, 0 for integers; None for a fraction.
+        unit: Unit as written, or "" ("apples" is not a unit and is dropped).
+        is_percent: A percent sign or word follows.
+    """
+
+    value: Fraction
+    decimals: int | None
+    unit: str = ""
+    is_percent: bool = False
+
+    @property
+    def significant(self) -> int:
+        """Significant digits as written; large for a fraction, which is exact."""
+        if self.decimals is None:
+            return 99
+        return len(str(abs(int(self.value * 10**self.decimals)))) if self.value else 1
+
+
+@lru_cache(maxsize=16384)
+def parse_quantity(text: str) -> Quantity | None:
+    r"""The one number that the text states, or None when it states none, several or a formula.
+
+    >>> parse_quantity("$1,234.50").value, parse_quantity("$1,234.50").unit
+    (Fraction(2469, 2), 'usd')
+    >>> parse_quantity(r"2\frac{1}{2} cm"), parse_quantity("62.5%").is_percent
+    (Quantity(value=Fraction(5, 2), decimals=None, unit='cm', is_percent=False), True)
+    >>> parse_quantity(r"3 \times 10^{-2}").value, parse_quantity("2x"), parse_quantity("seven").value
+    (Fraction(3, 100), None, Fraction(7, 1))
+    """
+    if text.isdigit() and text.isascii() and len(text) <= MAX_DIGITS:
+        return Quantity(Fraction(int(text)), 0)
+    if len(text) > 200:
+        return None
+    bare = undressed(text)
+    if bare.startswith("(") and bare.endswith(")") and bare.count("(") == 1:
+        bare = bare[1:-1].strip()
+    if bare.lower() in WORD_NUMBERS:
+        return Quantity(Fraction(WORD_NUMBERS[bare.lower()]), 0)
+    return _time(bare) or _fraction(bare) or _plain(bare)
+
+
+def _plain(text: str) -> Quantity | None:
+    match = PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    digits = match["digits"].replace(",", "").replace(" ", "")
+    if len(digits) > MAX_DIGITS:
+        return None
+    exponent_text = next((g for g in match.group(*_POWER_GROUPS) if g), "0").replace(" ", "")
+    if len(exponent_text) > 4 or abs(int(exponent_text)) > MAX_EXPONENT:
+        return None
+    value = Fraction(digits if not digits.endswith(".") else digits[:-1]) * Fraction(10) ** int(
+        exponent_text
+    )
+    point = digits.find(".")
+    decimals = max(0, (len(digits) - point - 1 if point >= 0 else 0) - int(exponent_text))
+    return _with_rest(match, value, decimals)
+
+
+_POWER_GROUPS = tuple(
+    index for index in range(1, PLAIN.groups + 1) if index not in PLAIN.groupindex.values()
+)
+
+
+def _fraction(text: str) -> Quantity | None:
+    if "/" not in text and "frac" not in text:
+        return None
+    match = FRACTION.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        top = Fraction(match["n1"] or match["n2"] or match["n3"])
+        bottom = Fraction(match["d1"] or match["d2"] or match["d3"])
+    except ValueError:
+        return None
+    if bottom == 0:
+        return None
+    whole = int(match["whole"] or 0)
+    if match["whole"] and (top < 0 or bottom < 0):
+        return None
+    return _with_rest(match, whole + top / bottom, None)
+
+
+def _time(text: str) -> Quantity | None:
+    """12:30 as a time of day in minutes; a ratio is not a number of its own."""
+    match = TIME.fullmatch(text)
+    if match is None:
+        return None
+    half = (match[4] or "").lower().replace(".", "")
+    hours = int(match[1])
+    if half == "pm" and hours < 12:
+        hours += 12
+    seconds = hours * 3600 + int(match[2]) * 60 + int(match[3] or 0)
+    return Quantity(Fraction(seconds, 60), 0, "clock")
+
+
+def _with_rest(match: re.Match[str], value: Fraction, decimals: int | None) -> Quantity | None:
+    """The number with what stands around it: sign, currency, scale word, percent, unit, nouns."""
+    if match["sign"] == "-" or match["sign2"] == "-":
+        value = -value
+    unit = CURRENCY.get((match["currency"] or "").lower(), "")
+    rest = match["rest"].strip()
+    word = rest.split(" ", 1)[0].lower().rstrip(".,") if rest else ""
+    if word in SCALE:
+        value *= SCALE[word]
+        rest = rest[len(word) :].strip()
+        decimals = 0 if decimals is not None else None
+    if not rest:
+        return Quantity(value, decimals, unit)
+    if percent := PERCENT.match(rest):
+        return Quantity(value, decimals, unit, True) if _only_nouns(rest[percent.end() :]) else None
+    if degree := DEGREE.match(rest):
+        scale = (degree[1] or degree[2] or "")[:1].lower()
+        after = rest[degree.end() :].strip()
+        return Quantity(value, decimals, "deg" + scale) if _only_nouns(after) else None
+    if parse_unit(rest):
+        return Quantity(value, decimals, unit or rest)
+    if not _only_nouns(rest):
+        return None
+    first = rest.split(" ")[0].strip("().,")
+    return Quantity(
+        value, decimals, unit or (first if len(first) > 1 and parse_unit(first) else "")
+    )
+
+
+def _only_nouns(rest: str) -> bool:
+    """Whether what follows a number is words that do not change it ("apples", "of them")."""
+    rest = rest.strip().strip("().,").strip()
+    if not rest:
+        return True
+    # One letter is a variable (2x, 3 a) and not a noun; operators make a formula.
+    words = re.sub(r"^(?:st|nd|rd|th)\b", "", rest).split()
+    return all(re.fullmatch(r"[A-Za-z][A-Za-z'\-]+[.,]?|a|of|/", word) for word in words) and (
+        len(words) <= 8 and not (len(words) == 1 and len(words[0]) == 1)
+    )
+
+
+def same_quantity(
+    gold: Quantity, answer: Quantity, *, precision: int | None = None, unit: str = ""
+) -> bool:
+    """Whether the answer states the gold number.
+
+    Rounding counts only as the benchmark says (`precision`) or as print forces it: an answer with
+    three significant digits may be the gold rounded, an exact answer may be what the gold rounds.
+
+    Args:
+        gold: The gold number.
+        answer: The answer's number.
+        precision: Decimals both are rounded to first (MathVista), or None.
+        unit: The unit that the question fixes when the gold has none.
+
+    >>> q = parse_quantity
+    >>> same_quantity(q("5 cm"), q("5 m")), same_quantity(q("5 m"), q("500 cm")), same_quantity(q("5"), q("5 cm"))
+    (False, True, True)
+    >>> same_quantity(q("0.28"), q("28%")), same_quantity(q("12.55"), q("640/51")), same_quantity(q("3.14"), q("3"))
+    (True, True, False)
+    """
+    value = answer.value
+    gold_unit = gold.unit or unit
+    if answer.unit and gold_unit and answer.unit != gold_unit:
+        factor = unit_factor(answer.unit, gold_unit)
+        if factor is None:
+            if _conflict(answer.unit, gold_unit):
+                return False
+        else:
+            scaled = value * Fraction(factor).limit_denominator(10**12)
+            return _equal(
+                gold, scaled, None if answer.decimals is None else answer.decimals, precision
+            ) or (abs(float(scaled) - float(gold.value)) <= 1e-9 * abs(float(gold.value)))
+    if gold.is_percent != answer.is_percent:
+        return _equal(gold, value, answer.decimals, precision) or (
+            gold.value * (Fraction(1, 100) if gold.is_percent else 1)
+            == value * (Fraction(1, 100) if answer.is_percent else 1)
+        )
+    return _equal(gold, value, answer.decimals, precision)
+
+
+def _conflict(left: str, right: str) -> bool:
+    """Two known units that measure different things; an unknown word conflicts with nothing."""
+    a, b = parse_unit(left), parse_unit(right)
+    return a is not None and b is not None and a[0] != b[0] and "clock" not in (left, right)
+
+
+def _equal(gold: Quantity, value: Fraction, decimals: int | None, precision: int | None) -> bool:
+    if value == gold.value:
+        return True
+    if precision is not None:
+        return round(float(value), precision) == round(float(gold.value), precision)
+    if gold.decimals and (gold.significant >= 3) and (decimals is None or decimals > gold.decimals):
+        return abs(value - gold.value) * 10**gold.decimals * 2 <= 1
+    if decimals is not None and gold.decimals and decimals < gold.decimals:
+        shown = len(str(abs(int(value * 10**decimals))))
+        return shown >= 3 and abs(value - gold.value) * 10**decimals * 2 <= 1
+    return False
+
+
+def question_unit(question: str, given: str) -> str:
+    """The unit fixed by the data set (`given`), else by the question's words, else ""."""
+    return given or asked_unit(question)
