@@ -64,7 +64,7 @@ def grade_run_folder(
         {key: record for key, record in completions.items() if record.skipped is None},
         protocol.extraction,
         protocol.judge,
-        folder / "judge_cache",
+        folder / "judge_cache.jsonl",
     )
     lines = (verdict_line(graded.verdicts[key]) for key in sorted(graded.verdicts))
     write_text(folder / "verdicts.jsonl", "".join(lines))

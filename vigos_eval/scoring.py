@@ -9,9 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from vigos_eval.grading.run import grade_records
 from vigos_eval.marks import POSITION, PRIOR_POSITION
-from vigos_eval.records import Attempt, CompletionRecord, VerdictRecord
+from vigos_eval.protocol import JudgeSettings
+from vigos_eval.records import Attempt, CompletionRecord, Response, VerdictRecord
 from vigos_eval.types import Outcome, Sample
 
 
@@ -52,12 +55,16 @@ def row_metrics(sample: Sample, responses: Sequence[str]) -> dict[str, float]:
     """
     verdict = _verdicts.get(_identity(sample, tuple(responses)))
     if verdict is None:
-        from vigos_eval.grading.run import graded_responses
+        verdict = _graded_here(sample, responses)
+    return attempt_metrics(sample, verdict.attempts)
 
-        attempts: Sequence[Attempt] = graded_responses(sample, responses, "final_answer")
-    else:
-        attempts = verdict.attempts
-    return attempt_metrics(sample, attempts)
+
+def _graded_here(sample: Sample, responses: Sequence[str]) -> VerdictRecord:
+    """By rules alone, the answer taken from the closing words: other models write no boxes."""
+    texts = tuple(Response(text, 0, "stop", 0) for text in responses)
+    record = CompletionRecord("row", "", sample, (), 0, texts)
+    graded = grade_records({"row": record}, "final_answer", JudgeSettings(), Path("unused"))
+    return graded.verdicts["row"]
 
 
 def attempt_metrics(sample: Sample, attempts: Sequence[Attempt]) -> dict[str, float]:
