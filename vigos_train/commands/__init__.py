@@ -1,0 +1,1 @@
+"""The commands of `vigos-train`, one module each, imported only when chosen."""
