@@ -108,8 +108,8 @@ def _base_of(adapter: Path) -> tuple[Path, dict[str, str]]:
         raise CheckpointError(
             f"adapter {adapter} has no {ADAPTER_WEIGHTS}; save it again with peft's save_pretrained"
         )
-    check_safetensors(adapter / ADAPTER_WEIGHTS)
-    config = _json_object(adapter / ADAPTER_CONFIG)
+    tensor_shapes(adapter / ADAPTER_WEIGHTS)
+    config = json_object(adapter / ADAPTER_CONFIG)
     named = config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
         raise CheckpointError(
@@ -137,9 +137,9 @@ def _check_whole(folder: Path) -> None:
             f"{folder} has no config.json and no {ADAPTER_CONFIG}: it is no checkpoint. Pass the "
             "folder that save_pretrained wrote"
         )
-    _json_object(folder / "config.json")
+    json_object(folder / "config.json")
     for path in weight_files(folder):
-        check_safetensors(path)
+        tensor_shapes(path)
     for what, names in (("tokenizer", TOKENIZER_FILES), ("processor", PROCESSOR_FILES)):
         if not any((folder / name).is_file() for name in names):
             raise CheckpointError(
@@ -155,7 +155,7 @@ def weight_files(folder: Path) -> list[Path]:
         CheckpointError: None, pickled ones only, or a shard of the index is missing.
     """
     if (folder / WEIGHTS_INDEX).is_file():
-        shards = _json_object(folder / WEIGHTS_INDEX).get("weight_map")
+        shards = json_object(folder / WEIGHTS_INDEX).get("weight_map")
         if not isinstance(shards, dict) or not all(isinstance(v, str) for v in shards.values()):
             raise CheckpointError(
                 f"{folder / WEIGHTS_INDEX} has no weight_map; fetch the file again"
@@ -178,8 +178,8 @@ def weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no weights ({WEIGHTS} or {WEIGHTS_INDEX}): {hint}")
 
 
-def check_safetensors(path: Path) -> None:
-    """Raise unless the file's length is what its own header says: a torn download is caught here.
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """Shapes by tensor name from a safetensors header; a torn file is caught here.
 
     Raises:
         CheckpointError: Cut short, or no safetensors file at all (a git-lfs pointer, for one).
@@ -195,13 +195,14 @@ def check_safetensors(path: Path) -> None:
             )
         try:
             header = json.loads(file.read(length))
-            ends = [
-                tensor["data_offsets"][1] for name, tensor in header.items() if name[:2] != "__"
-            ]
+            header.pop("__metadata__", None)
+            ends = [tensor["data_offsets"][1] for tensor in header.values()]
+            shapes = {name: list(tensor["shape"]) for name, tensor in header.items()}
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise CheckpointError(f"{path} has a broken header; fetch it again") from error
     if (expected := 8 + length + max(ends, default=0)) != size:
         raise CheckpointError(f"{path} has {size} of {expected} bytes; fetch it again")
+    return shapes
 
 
 def _identity(
@@ -215,7 +216,7 @@ def _identity(
     if not prefix:
         return {"weights": files_sha256(weights), "settings": files_sha256(beside)}
     # The adapter's config also names the base's path, which may differ between machines.
-    config = _json_object(folder / ADAPTER_CONFIG)
+    config = json_object(folder / ADAPTER_CONFIG)
     config.pop("base_model_name_or_path", None)
     text = json.dumps(config, sort_keys=True)
     return {
@@ -238,7 +239,7 @@ def files_sha256(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:

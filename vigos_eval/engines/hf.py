@@ -7,17 +7,18 @@ decoding and the checkpoint. For thousands of prompts take vllm.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vigos_eval.engines.adapter import check_fits
 from vigos_eval.engines.checkpoint import Checkpoint, find_checkpoint
 from vigos_eval.engines.rendering import ImageLimits, image_limits, load_processor, model_inputs
-from vigos_eval.engines.sampling import next_tokens, uniform_draws
+from vigos_eval.engines.sampling import completion_of, next_tokens, stop_ids, uniform_draws
 from vigos_eval.engines.settings import EngineSettings
 from vigos_eval.errors import CheckpointError, ConfigError, EngineError
-from vigos_eval.types import Completion, Decoding, Generated, Prompt
+from vigos_eval.types import Decoding, Generated, Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +68,8 @@ class HFEngine:
             ConfigError: Image limits that the checkpoint does not know.
         """
         checkpoint = find_checkpoint(settings.pretrained, settings.revision)
+        if checkpoint.adapter is not None:
+            check_fits(checkpoint.adapter, checkpoint.folder)
         processor = load_processor(
             str(checkpoint.folder),
             (settings.min_pixels, settings.max_pixels),
@@ -101,7 +104,10 @@ class HFEngine:
     def _inputs(self, prompt: Prompt) -> dict[str, Any]:
         inputs = model_inputs(prompt, self.processor, self.limits, self.chat_template)
         if (length := inputs["input_ids"].shape[1]) >= self.context:
-            raise EngineError(too_long(prompt.key, length, self.context))
+            raise EngineError(
+                f"prompt {prompt.key} has {length} tokens and the context holds {self.context}, "
+                "answer included; lower max_pixels, or raise max_model_len if it was set"
+            )
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
     def _answered(self, prompt: Prompt, decoding: Decoding) -> Generated:
@@ -117,42 +123,9 @@ class HFEngine:
         return Generated(
             key=prompt.key,
             prompt_tokens=len(prompt_ids),
-            completions=tuple(completion_of(ids, stops, tokenizer) for ids in samples),
+            completions=tuple(completion_of(ids, ids[-1] in stops, tokenizer) for ids in samples),
             prompt_ids=prompt_ids,
         )
-
-
-def stop_ids(*declared: int | Sequence[int] | None) -> frozenset[int]:
-    """All end tokens that a checkpoint declares: in its generation config and its tokenizer.
-
-    >>> sorted(stop_ids([2, 5], 2, None))
-    [2, 5]
-    """
-    ids: set[int] = set()
-    for each in declared:
-        if each is not None:
-            ids.update([each] if isinstance(each, int) else each)
-    return frozenset(ids)
-
-
-def completion_of(ids: Sequence[int], stops: frozenset[int], tokenizer: Any) -> Completion:
-    """The record of one sample: text without special tokens, cut off unless it ends in a stop id."""
-    return Completion(
-        text=tokenizer.decode(
-            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        ),
-        tokens=len(ids),
-        finish_reason="stop" if ids and ids[-1] in stops else "length",
-        token_ids=tuple(ids),
-    )
-
-
-def too_long(key: str, tokens: int, context: int) -> str:
-    """The message for a prompt that leaves no room for an answer; the same on every engine."""
-    return (
-        f"prompt {key} has {tokens} tokens and the context holds {context}, answer included; "
-        "lower max_pixels, or raise max_model_len if the checkpoint allows it"
-    )
 
 
 def _sampled(

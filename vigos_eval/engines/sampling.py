@@ -1,10 +1,11 @@
-"""One step of sampling from logits, with a seed per sample. What the logits come from is hf.py's."""
+"""Logits -> tokens with a seed per sample, and token ids -> Completion. No model in here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from vigos_eval.types import Decoding
+from vigos_eval.types import Completion, Decoding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,3 +66,27 @@ def next_tokens(logits: Tensor, uniforms: Tensor, decoding: Decoding) -> Tensor:
     # Rounding may put the draw on the very top; the last token with a chance takes it.
     last = (chances > 0).sum(dim=-1) - 1
     return tokens.gather(-1, torch.minimum(place, last)[:, None]).squeeze(-1)
+
+
+def stop_ids(*declared: int | Sequence[int] | None) -> frozenset[int]:
+    """All end tokens that a checkpoint declares: in its generation config and its tokenizer.
+
+    >>> sorted(stop_ids([2, 5], 2, None))
+    [2, 5]
+    """
+    ids: set[int] = set()
+    for each in declared:
+        if each is not None:
+            ids.update([each] if isinstance(each, int) else each)
+    return frozenset(ids)
+
+
+def completion_of(ids: Sequence[int], is_stopped: bool, tokenizer: Any) -> Completion:
+    """The record of one sample: its text without special tokens, and why it ended."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Completion(
+        text=text,
+        tokens=len(ids),
+        finish_reason="stop" if is_stopped else "length",
+        token_ids=tuple(ids),
+    )

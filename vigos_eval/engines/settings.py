@@ -31,6 +31,9 @@ class EngineSettings:
         max_model_len: vllm, tokens; 0 takes the checkpoint's.
         max_num_seqs: vllm; 0 takes vllm's.
         limit_images: vllm, images per prompt at most; 0 means 16.
+        lora_rank: vllm: room for adapters of this rank that are swapped in while it runs; 0 is the
+            rank of the adapter in `pretrained`, or no room.
+        is_sleep_enabled: vllm: weights and cache can be put to sleep between rollouts (GPU only).
         base_url: server: one URL ending in /v1, or several joined by ``;``.
         key_env: server: NAME of the environment variable with the key; "" for none.
         concurrency: server: requests in flight at once over all URLs.
@@ -54,6 +57,8 @@ class EngineSettings:
     max_model_len: int = 0
     max_num_seqs: int = 0
     limit_images: int = 0
+    lora_rank: int = 0
+    is_sleep_enabled: bool = False
     base_url: str = ""
     key_env: str = ""
     concurrency: int = 64

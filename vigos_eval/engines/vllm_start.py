@@ -1,0 +1,124 @@
+"""Starting vLLM: its arguments from our settings, and its failures as one clear line."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vigos_eval.engines.settings import EngineSettings
+from vigos_eval.errors import EngineError
+
+# The ranks that vLLM has kernels for; an adapter of rank 12 runs in room for 16.
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+IMAGES_PER_PROMPT = 16
+MEMORY_ADVICE = (
+    "lower max_model_len, max_pixels or max_num_seqs, raise tensor_parallel_size, or free the GPU "
+    "(gpu_memory_utilization is the share that vllm may take)"
+)
+
+
+def require_vllm() -> None:
+    """Raise unless vLLM is installed and finds a device it can run on.
+
+    Raises:
+        EngineError: Not installed, or a GPU build on a machine without GPU.
+    """
+    if find_spec("vllm") is None:
+        raise EngineError(
+            "engine=vllm: vllm is not installed; pip install 'vigos[vllm]', or pass engine=hf"
+        )
+    from vllm.platforms import current_platform
+
+    if not current_platform.device_type:
+        raise EngineError(
+            "engine=vllm: this vllm finds no GPU here; pass engine=hf, or engine=server with a "
+            "machine that has one"
+        )
+
+
+def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_size: Any) -> Any:
+    """A `vllm.LLM` on a full checkpoint.
+
+    Args:
+        folder: The full checkpoint.
+        settings: The user's.
+        lora_rank: Room for one adapter of this rank; 0 serves none.
+        image_size: The image processor's resolved limits, in its own words; None when the
+            checkpoint's stand.
+
+    Raises:
+        EngineError: It does not start; the message carries vLLM's own reason.
+    """
+    from vllm import LLM
+    from vllm.platforms import current_platform
+
+    arguments = vllm_arguments(settings, lora_rank)
+    if image_size is not None:
+        arguments["mm_processor_kwargs"] = {"size": image_size}
+    if current_platform.is_cpu():
+        arguments |= _cpu_arguments()
+    try:
+        return LLM(model=str(folder), **arguments)
+    except (ValueError, RuntimeError, AssertionError, NotImplementedError, OSError) as error:
+        # torch.OutOfMemoryError is a RuntimeError.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else type(error).__name__
+        raise EngineError(
+            f"engine=vllm does not start on {folder}: {reason}; {MEMORY_ADVICE}"
+        ) from error
+
+
+def vllm_arguments(settings: EngineSettings, lora_rank: int) -> dict[str, Any]:
+    """Keyword arguments of `vllm.LLM`; what the user left alone is left to vLLM.
+
+    >>> arguments = vllm_arguments(EngineSettings(max_model_len=8192), lora_rank=12)
+    >>> arguments["max_model_len"], arguments["max_lora_rank"], "max_num_seqs" in arguments
+    (8192, 16, False)
+    """
+    arguments: dict[str, Any] = {
+        "dtype": settings.dtype,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "trust_remote_code": settings.trust_remote_code,
+        "limit_mm_per_prompt": {
+            "image": settings.limit_images or IMAGES_PER_PROMPT,
+            "video": 0,
+        },
+        "enable_prefix_caching": True,
+        "enable_sleep_mode": settings.is_sleep_enabled,
+        # Every request carries its own seed; this one keeps vLLM's own draws repeatable.
+        "seed": 0,
+    }
+    if settings.max_model_len:
+        arguments["max_model_len"] = settings.max_model_len
+    if settings.max_num_seqs:
+        arguments["max_num_seqs"] = settings.max_num_seqs
+    if lora_rank:
+        if lora_rank > LORA_RANKS[-1]:
+            raise EngineError(
+                f"an adapter of rank {lora_rank}: vllm serves up to {LORA_RANKS[-1]}; "
+                "merge it into its base and pass that folder"
+            )
+        arguments["enable_lora"] = True
+        arguments["max_loras"] = 1
+        arguments["max_lora_rank"] = next(rank for rank in LORA_RANKS if rank >= lora_rank)
+    return arguments
+
+
+def _cpu_arguments() -> dict[str, Any]:
+    """What vLLM needs on a machine without GPU: float32, one process, whole prompts.
+
+    Seeded sampling dies there with "CPU Generator does not use offset" once a prompt is read in
+    chunks.
+    """
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    return {
+        "dtype": "float32",
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "skip_mm_profiling": True,
+        "enable_sleep_mode": False,
+    }
