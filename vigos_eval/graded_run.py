@@ -86,6 +86,26 @@ class GradedRun:
         return {reported_label(label): facts for label, facts in self.settings["tasks"].items()}
 
 
+def differing_fields(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Protocol settings that two runs do not share, with both values; names and bookkeeping aside.
+
+    Of the judge only who judges matters, not how fast it was asked.
+
+    >>> differing_fields({"top_k": 20, "name": "paper"}, {"top_k": 50, "name": "custom"})
+    {'top_k': (20, 50)}
+    """
+    a, b = _compared(one), _compared(other)
+    return {k: (a.get(k), b.get(k)) for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)}
+
+
+def _compared(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {k: v for k, v in protocol.items() if k not in ("name", "base", "judge")}
+    judge = protocol.get("judge") or {}
+    return {**fields, "judge.mode": judge.get("mode"), "judge.model": judge.get("model")}
+
+
 def read_run(folder: Path) -> GradedRun:
     """The run in a folder.
 

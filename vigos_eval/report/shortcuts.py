@@ -1,0 +1,258 @@
+"""Shortcut diagnostics: what survives without the image, and ViLP's prior flips. Never a score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vigos_eval.errors import UnpairedRunsError
+from vigos_eval.graded_run import GradedRun, PositionedAnswers
+from vigos_eval.grading import grade
+from vigos_eval.marks import POSITION, PRIOR_POSITION, SCORE_POSITIONS, Mark
+from vigos_eval.report.score_tables import task_order
+from vigos_eval.report.sections import Section, Table, number, percent, signed
+from vigos_eval.stats import Estimate, clustered_mean
+from vigos_eval.types import Outcome, Sample
+
+
+@dataclass(frozen=True)
+class Survival:
+    """How much of a task's Avg@k is left under a control, over the same questions.
+
+    Attributes:
+        label: Task.
+        n: Questions graded in both runs.
+        normal: Avg@k with the image, fraction.
+        control: Avg@k under the control.
+        lost: normal - control, paired.
+        surviving: control / normal, with its error (delta method, clustered).
+    """
+
+    label: str
+    n: int
+    normal: float
+    control: float
+    lost: Estimate
+    surviving: Estimate
+
+
+def normal_run_of(control: GradedRun, runs: Sequence[GradedRun]) -> GradedRun | None:
+    """The run of the same model and protocol without the control, or None."""
+
+    def identity(run: GradedRun) -> object:
+        fields = dict(run.settings.get("fingerprint_fields") or {})
+        fields.pop("control", None)
+        return fields, run.settings["model"], run.settings["protocol"]
+
+    wanted = identity(control)
+    return next((r for r in runs if r.control is None and identity(r) == wanted), None)
+
+
+def survivals(normal: GradedRun, control: GradedRun) -> list[Survival]:
+    """Per task, what survives of the score under the control.
+
+    Raises:
+        UnpairedRunsError: The two hold different questions of a task.
+    """
+    return [
+        _survival(label, _marks(normal, label), _marks(control, label))
+        for label in sorted(
+            normal.scores.tasks.keys() & control.scores.tasks.keys(), key=task_order
+        )
+    ]
+
+
+def _marks(run: GradedRun, label: str) -> dict[str, Mark]:
+    return {mark.key: mark for mark in run.marks if mark.label == label}
+
+
+def _survival(label: str, normal: dict[str, Mark], control: dict[str, Mark]) -> Survival:
+    # A control's key may carry its own prompt's hash; the row is what pairs.
+    if odd := sorted(normal.keys() ^ control.keys()):
+        raise UnpairedRunsError(
+            f"{label}: {len(odd)} questions are in the run or in its control only, e.g. "
+            f"{', '.join(odd[:3])}; make the control with the run's own command and --control"
+        )
+    keys = [k for k in sorted(normal) if _is_graded(normal[k]) and _is_graded(control[k])]
+    with_image = np.array([normal[k].correct / normal[k].attempts for k in keys])
+    without = np.array([control[k].correct / control[k].attempts for k in keys])
+    clusters = [normal[k].cluster for k in keys]
+    base, left = _mean(with_image), _mean(without)
+    if base > 0:
+        ratio = left / base
+        error = clustered_mean((without - ratio * with_image) / base, clusters).stderr
+    else:
+        ratio = error = math.nan
+    surviving = Estimate(ratio, error, len(keys), len(set(clusters)))
+    lost = clustered_mean(with_image - without, clusters)
+    return Survival(label, len(keys), base, left, lost, surviving)
+
+
+def _is_graded(mark: Mark) -> bool:
+    return mark.attempts > 0 and not mark.ungraded
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = np.asarray(list(values))
+    return float(found.mean()) if found.size else math.nan
+
+
+def survival_section(normal: GradedRun, control: GradedRun) -> Section:
+    """The table of one control beside its run."""
+    rows = tuple(
+        (
+            s.label,
+            str(s.n),
+            percent(s.normal),
+            percent(s.control),
+            f"{signed(-100 * s.lost.value)} ±{number(100 * s.lost.stderr)}",
+            f"{percent(s.surviving.value)} ±{number(100 * s.surviving.stderr)}",
+        )
+        for s in survivals(normal, control)
+    )
+    columns = ("benchmark", "n", "Avg@k with image", control.control or "", "change", "survives %")
+    return Section(
+        f"Without the image: {normal.name}, control {control.control}",
+        table=Table(columns, rows),
+        notes=(
+            "survives: share of the score that is left when the image is "
+            + (
+                "a grey one of the same size"
+                if control.control == "blind"
+                else "another question's"
+            )
+            + ". Guessing among options survives too: compare with one over the number of options.",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Flips:
+    """What a model says where the image contradicts the prior (ViLP images 2 and 3).
+
+    Attributes:
+        label: ``vilp_f``, ...
+        n: Questions.
+        shares: ``correct``, ``prior``, ``other``, ``none`` (no answer), ``ungraded``: means over
+            questions of the share of attempts, clustered by the row.
+        prior_when_known: ``prior`` over the rows whose image 1 was answered right.
+    """
+
+    label: str
+    n: int
+    shares: dict[str, Estimate]
+    prior_when_known: Estimate
+
+
+SAYINGS = ("correct", "prior", "other", "none", "ungraded")
+
+
+def prior_flips(run: GradedRun) -> Iterator[Flips]:
+    """Per ViLP task, how often the prior is said although the image contradicts it."""
+    for label in sorted({asked.label for asked in run.positioned}):
+        here = [asked for asked in run.positioned if asked.label == label]
+        first = {
+            asked.sample.cluster: asked
+            for asked in here
+            if asked.sample.subgroups[POSITION] == PRIOR_POSITION
+        }
+        contradicted = [
+            asked
+            for asked in here
+            if asked.sample.subgroups[POSITION] in SCORE_POSITIONS and asked.sample.cluster in first
+        ]
+        if contradicted:
+            yield _flips(label, contradicted, first)
+
+
+def _flips(
+    label: str, contradicted: Sequence[PositionedAnswers], first: dict[str, PositionedAnswers]
+) -> Flips:
+    is_prior = _prior_matcher()
+    said = [
+        [
+            saying(answer, outcome, first[asked.sample.cluster].sample, is_prior)
+            for answer, outcome in asked.answers
+        ]
+        for asked in contradicted
+    ]
+    clusters = [asked.sample.cluster for asked in contradicted]
+    shares = {
+        what: clustered_mean([_share(one, what) for one in said], clusters) for what in SAYINGS
+    }
+    known = [
+        i
+        for i, cluster in enumerate(clusters)
+        if any(outcome is Outcome.CORRECT for _, outcome in first[cluster].answers)
+    ]
+    prior_when_known = clustered_mean(
+        [_share(said[i], "prior") for i in known], [clusters[i] for i in known]
+    )
+    return Flips(label, len(contradicted), shares, prior_when_known)
+
+
+def _share(said: Sequence[str], what: str) -> float:
+    return said.count(what) / len(said)
+
+
+def saying(
+    answer: str | None,
+    outcome: Outcome,
+    first: Sample,
+    is_prior: Callable[[str, Sample], bool],
+) -> str:
+    """One of SAYINGS for an attempt at image 2 or 3; `first` is the row's image 1, whose gold is the prior."""
+    if outcome is Outcome.CORRECT:
+        return "correct"
+    if answer is None:
+        return "none"
+    if is_prior(answer, first):
+        return "prior"
+    return "ungraded" if outcome is Outcome.UNGRADED else "other"
+
+
+def _prior_matcher() -> Callable[[str, Sample], bool]:
+    """Is an answer the prior? Graded like any answer to image 1, each pair once."""
+    known: dict[tuple[str, str], bool] = {}
+
+    def is_prior(answer: str, first: Sample) -> bool:
+        pair = (answer, first.gold)
+        if pair not in known:
+            asked = replace(first, images=())
+            known[pair] = grade(answer, asked).outcome is Outcome.CORRECT
+        return known[pair]
+
+    return is_prior
+
+
+def flip_section(runs: Sequence[GradedRun]) -> Section | None:
+    """The prior-flip table over runs and controls."""
+    rows = [
+        (
+            run.name if run.control is None else f"{run.name} ({run.control})",
+            flips.label,
+            str(flips.n),
+            *[_estimate(flips.shares[what]) for what in ("correct", "prior", "other", "none")],
+            _estimate(flips.prior_when_known),
+        )
+        for run in runs
+        for flips in prior_flips(run)
+    ]
+    if not rows:
+        return None
+    columns = ("run", "ViLP", "n", "right", "prior", "other", "none", "prior, known")
+    return Section(
+        "ViLP prior flips",
+        table=Table(columns, tuple(rows), left=2),
+        notes=(
+            "Images 2 and 3 contradict the prior. prior: % of answers that say it all the same "
+            "(the answer to image 1). known: over the rows whose image 1 was answered right.",
+        ),
+    )
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{percent(estimate.value)} ±{number(100 * estimate.stderr)}"
