@@ -144,6 +144,8 @@ def _prompts(
         question = questions[index]
         try:
             sample = question.sample()
+            key = question_key(question.task, question.source, question.row, sample.id)
+            prompt = build_prompt(sample, asking.protocol, key)
         except DataError as error:
             if asking.is_skipping_bad_rows:
                 record = _skipped(question, str(error))
@@ -153,8 +155,6 @@ def _prompts(
             else:
                 failures.append(str(error))
             continue
-        key = question_key(question.task, question.source, question.row, sample.id)
-        prompt = build_prompt(sample, asking.protocol, key)
         blank = CompletionRecord(
             key=key,
             prompt_hash=prompt_hash(prompt, decoding),

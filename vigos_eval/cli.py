@@ -54,7 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.add_arguments(own)
     try:
-        return command.run(own.parse_args(words[1:]))
+        parsed, unknown = own.parse_known_args(words[1:])
+        if unknown and not getattr(command, "PASSES_ON", False):
+            own.error(f"unrecognized arguments: {' '.join(unknown)}")
+        parsed.passed_on = unknown
+        return command.run(parsed)
     except UserError as error:
         print(f"vigos-eval {args.command}: {error}", file=sys.stderr)
         return 2

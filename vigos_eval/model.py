@@ -218,7 +218,7 @@ def _question(
 
     def sample() -> Sample:
         return controlled(
-            lambda index: sample_from_row(task.part, rows[index], index),
+            lambda index: sample_from_row(task.label, rows[index], index),
             int(row),
             len(rows),
             settings.control,

@@ -1,0 +1,108 @@
+"""`vigos-eval run`: the lmms-eval command with its inputs checked first and an honest exit code.
+
+lmms-eval exits with 0 whatever happens; this exits with 0 only when results were written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from vigos_eval.errors import ConfigError
+from vigos_eval.model_args import CONTROLS, read_model_args
+
+PASSES_ON = True
+"""cli.py hands flags it does not know over as `args.passed_on`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Ours; every other flag goes to lmms-eval as it stands."""
+    parser.add_argument("--tasks", required=True, help="e.g. mmmu,mathverse,vilp, or vigos8")
+    parser.add_argument("--model_args", default="", help="pretrained=CHECKPOINT,protocol=paper,...")
+    parser.add_argument("--control", choices=CONTROLS, help="images greyed out or exchanged")
+    parser.add_argument("--allow-ungraded", action="store_true", help="print incomplete scores")
+    parser.add_argument(
+        "--output_path", default="runs/lmms-eval", help="where lmms-eval writes its own results"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, run lmms-eval in this process, and say whether results were written."""
+    model_args = str(args.model_args)
+    for flag, extra in (
+        (args.control, f"control={args.control}"),
+        (args.allow_ungraded, "allow_ungraded=true"),
+    ):
+        if flag:
+            model_args = f"{model_args},{extra}" if model_args else extra
+    check_inputs(args.tasks, model_args)
+    started = time.time()
+    print("vigos-eval run: inputs are in order; starting lmms-eval", file=sys.stderr, flush=True)
+    words = ["--model", "vigos", "--tasks", args.tasks, "--model_args", model_args]
+    words += ["--output_path", args.output_path, *args.passed_on]
+    _lmms_eval(words)
+    return _outcome(Path(args.output_path), started)
+
+
+def check_inputs(tasks: str, model_args: str) -> None:
+    """Everything that can be known to be wrong before a library is loaded or a model built.
+
+    Raises:
+        UserError: An unknown task or model arg, a checkpoint or data that is not there.
+    """
+    from vigos_eval.benchmarks import check_data, labels_of
+    from vigos_eval.sources import checkpoint_identity, recorded_settings
+
+    settings = recorded_settings(read_model_args(parsed_args(model_args)))
+    check_data(labels_of(tasks.split(",")))
+    checkpoint_identity(settings.engine)
+
+
+def parsed_args(text: str) -> dict[str, str]:
+    """`a=1,b=2` as a mapping.
+
+    Raises:
+        ConfigError: A piece without "=".
+
+    >>> parsed_args("pretrained=x,base_url=http://a/v1?k=1")
+    {'pretrained': 'x', 'base_url': 'http://a/v1?k=1'}
+    """
+    found = {}
+    for piece in filter(None, text.split(",")):
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise ConfigError(f"--model_args: {piece!r} is no name=value; write e.g. top_k=20")
+        found[name.strip()] = value
+    return found
+
+
+def _lmms_eval(words: list[str]) -> None:
+    """lmms-eval's own command line, in this process."""
+    from lmms_eval.__main__ import cli_evaluate
+
+    sys.argv = ["vigos-eval", *words]
+    cli_evaluate()
+
+
+def _outcome(output: Path, started: float) -> int:
+    from vigos_eval.scoring import recorded_faults
+
+    if faults := recorded_faults():
+        print(
+            f"vigos-eval run: {len(faults)} rows could not be scored, e.g. {faults[0]}. This is a "
+            "fault of ours: the answers are kept, please report it",
+            file=sys.stderr,
+        )
+        return 1
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # only rank 0 writes results
+    written = [p for p in output.rglob("*_results.json") if p.stat().st_mtime >= started - 1]
+    if not written:
+        print(
+            "vigos-eval run: lmms-eval wrote no results; the reason stands above", file=sys.stderr
+        )
+        return 1
+    return 0
