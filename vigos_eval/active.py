@@ -8,6 +8,8 @@ from __future__ import annotations
 from vigos_eval.protocol import Protocol, load_protocol
 
 _protocol: Protocol | None = None
+_kind = "chat"
+_is_ours = True
 
 
 def activate(protocol: Protocol) -> None:
@@ -23,3 +25,26 @@ def active_protocol() -> Protocol:
     'plain'
     """
     return load_protocol("plain") if _protocol is None else _protocol
+
+
+def expect_model(kind: str, *, is_ours: bool) -> None:
+    """Say which model tasks are loaded for: the host tells its model to no task.
+
+    Args:
+        kind: ``chat`` or ``simple``: what the host calls its two ways of asking.
+        is_ours: Another model is asked under ``plain``, also after one of ours.
+    """
+    global _protocol, _kind, _is_ours
+    _kind, _is_ours = kind, is_ours
+    if not is_ours:
+        _protocol = None
+
+
+def host_kind() -> str:
+    """``chat`` or ``simple``."""
+    return _kind
+
+
+def is_ours_expected() -> bool:
+    """Whether tasks are loaded for `--model vigos`."""
+    return _is_ours and _protocol is not None

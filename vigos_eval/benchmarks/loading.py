@@ -1,0 +1,251 @@
+"""A task's rows: from the hub, or below VIGOS_DATA_ROOT, always with their images still encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vigos_eval.benchmarks.reader import CLUSTER, PART, is_image_column
+from vigos_eval.benchmarks.task_yaml import DataPart
+from vigos_eval.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+ROOT_VARIABLE = "VIGOS_DATA_ROOT"
+ROW = "vigos_row"
+"""Column that loading adds: the question's place in the task, from 0."""
+
+SPLITS = ("train", "test", "testmini", "validation", "val", "dev")
+HINT = (
+    f"Set {ROOT_VARIABLE}=/dir to read /dir/<dataset id> instead (a folder of parquet files or a "
+    "save_to_disk), or try the tool on its own sample data with: make demo"
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All questions of a task as rows, read one at a time. Images stay encoded.
+
+    lmms-eval sees this as the data set's split; `Dataset` itself cannot pool tables whose
+    columns differ, nor hold three questions in a row without copying.
+
+    Attributes:
+        parts: The pooled tables.
+        repeats: Questions per row.
+        clusters: Cluster per row of the data, or None.
+        revisions: Per part: the hub commit, or ``local-<hash>`` of the files that were read.
+    """
+
+    parts: tuple[Dataset, ...]
+    repeats: int = 1
+    clusters: tuple[str, ...] | None = None
+    revisions: tuple[str | None, ...] = ()
+
+    def __len__(self) -> int:
+        return self.repeats * sum(len(part) for part in self.parts)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        place = index // self.repeats
+        added: dict[str, Any] = {ROW: index}
+        if self.clusters is not None:
+            added[CLUSTER] = self.clusters[place]
+        for number, part in enumerate(self.parts):
+            if place < len(part):
+                return {**part[place], PART: number, **added}
+            place -= len(part)
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def features(self) -> Mapping[str, Any]:
+        """Column -> feature over all parts."""
+        return {name: f for part in self.parts for name, f in part.features.items()}
+
+    def without_images(self) -> Rows:
+        """The same questions without their image columns: cheap to read for grading."""
+        bare = tuple(
+            part.remove_columns([name for name in part.column_names if is_image_column(name)])
+            for part in self.parts
+        )
+        return Rows(bare, self.repeats, self.clusters, self.revisions)
+
+
+def load_part(part: DataPart, columns: Sequence[str]) -> tuple[Dataset, str | None]:
+    """One data set and its revision.
+
+    Args:
+        part: Which.
+        columns: Columns it must have.
+
+    Raises:
+        DataError: It cannot be found or reached, is empty, or lacks a column.
+    """
+    root = os.environ.get(ROOT_VARIABLE)
+    where = f"{part.dataset} (split {part.split})"
+    if root:
+        where += f" in {Path(root) / part.dataset}"
+    table, revision = _from_folder(Path(root) / part.dataset, part) if root else _from_hub(part)
+    if missing := [name for name in columns if name not in table.column_names]:
+        raise DataError(
+            f"{where} has no column {missing[0]!r}; columns found: "
+            f"{', '.join(table.column_names) or 'none'}; needed: {', '.join(columns)}"
+        )
+    if len(table) == 0:
+        raise DataError(f"{where} is empty: 0 rows; columns found: {', '.join(table.column_names)}")
+    return _still_encoded(table), revision
+
+
+def _from_hub(part: DataPart) -> tuple[Dataset, str | None]:
+    import datasets
+
+    # httpx and requests errors are OSErrors or their own families, by version of the hub client.
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    failures = (OSError, ValueError, HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError)
+    tables = []
+    for config in part.configs:
+        try:
+            tables.append(
+                datasets.load_dataset(
+                    part.dataset, config, split=part.split, revision=part.revision
+                )
+            )
+        except failures as error:
+            at = f" at revision {part.revision}" if part.revision else ""
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise DataError(
+                f"data set {part.dataset}{at} (split {part.split}) cannot be loaded from the hub "
+                f"({reason}). {HINT}"
+            ) from error
+    revision = part.revision or _hub_commit(tables[0])
+    return _joined(tables), revision
+
+
+def _hub_commit(table: Dataset) -> str | None:
+    """The commit that was really read, out of the download addresses that `datasets` keeps."""
+    for address in table.info.download_checksums or {}:
+        if match := re.search(r"@([0-9a-f]{40})/", address):
+            return match[1]
+    return None
+
+
+def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
+    import datasets
+
+    if not folder.is_dir():
+        raise DataError(f"{ROOT_VARIABLE} is set, but there is no folder {folder}. {HINT}")
+    roots = [folder / config for config in part.configs if config and (folder / config).is_dir()]
+    files: list[Path] = []
+    tables: list[Dataset] = []
+    for root in roots or [folder]:
+        if (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
+            tables.append(_saved(root, part))
+            files += sorted(root.rglob("*.arrow"))
+            continue
+        found = _parquet_files(root, part.split)
+        files += found
+        try:
+            tables.append(
+                datasets.load_dataset("parquet", data_files=list(map(str, found)), split="train")
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"{found[0]} cannot be read as parquet: {error}") from error
+    return _joined(tables), _files_hash(files, folder)
+
+
+def _saved(root: Path, part: DataPart) -> Dataset:
+    """A `save_to_disk` folder: one table, or one per split.
+
+    Raises:
+        DataError: The split is not among them, or the folder is damaged.
+    """
+    import datasets
+
+    try:
+        saved = datasets.load_from_disk(str(root))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root} cannot be read as a save_to_disk folder: {error}") from error
+    if not isinstance(saved, datasets.DatasetDict):
+        return saved
+    if part.split not in saved:
+        raise DataError(f"{root} has no split {part.split!r}; splits found: {', '.join(saved)}")
+    return saved[part.split]
+
+
+def _parquet_files(root: Path, split: str) -> list[Path]:
+    """The parquet files of a split: named or foldered after it, or all when none names a split.
+
+    Raises:
+        DataError: There is none.
+    """
+    files = sorted(root.rglob("*.parquet"))
+    if not files:
+        held = sorted(path.name for path in root.iterdir())[:8]
+        raise DataError(
+            f"{root} holds no parquet file and no save_to_disk; it holds: "
+            f"{', '.join(held) or 'nothing'}. {HINT}"
+        )
+    named = {path: _split_of(path, root) for path in files}
+    if not any(named.values()):
+        return files
+    ours = [path for path, name in named.items() if name == split]
+    if not ours:
+        found = sorted({name for name in named.values() if name})
+        raise DataError(f"{root} has no split {split!r}; splits found: {', '.join(found)}")
+    return ours
+
+
+def _split_of(path: Path, root: Path) -> str | None:
+    """The split that a file's name or its folders below `root` name, or None."""
+    stem = re.split(r"[-_.]", path.stem)[0]
+    for word in (stem, *reversed(path.relative_to(root).parent.parts)):
+        if word in SPLITS:
+            return word
+    return None
+
+
+def _files_hash(files: Sequence[Path], folder: Path) -> str:
+    """``local-`` and 12 hex digits over names, sizes and both ends of the files.
+
+    A parquet's footer holds every column's sizes and statistics, so a changed row shows without
+    reading gigabytes of images.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)}\0{size}\0".encode())
+        with path.open("rb") as file:
+            file.seek(max(0, size - 65_536))
+            digest.update(file.read())
+    return f"local-{digest.hexdigest()[:12]}"
+
+
+def _joined(tables: list[Dataset]) -> Dataset:
+    import datasets
+
+    if len(tables) == 1:
+        return tables[0]
+    return datasets.concatenate_datasets([_still_encoded(table) for table in tables])
+
+
+def _still_encoded(table: Dataset) -> Dataset:
+    """The table with every image column read as bytes instead of pixels."""
+    import datasets
+
+    for name, feature in table.features.items():
+        if isinstance(feature, datasets.Image) and feature.decode:
+            table = table.cast_column(name, datasets.Image(decode=False))
+        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
+            table = table.cast_column(name, datasets.List(datasets.Image(decode=False)))
+    return table
