@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from vigos_eval.active import expect_model
 from vigos_eval.paths import shipped
 
 MODEL_NAME = "vigos"
@@ -51,7 +52,8 @@ def overlay_task_manager(tasks: ModuleType) -> None:
     """Make `tasks.TaskManager` see our task folder; a second call changes nothing."""
     manager = tasks.TaskManager
     original: Callable[..., dict[str, Any]] | None = getattr(manager, "initialize_tasks", None)
-    if original is None or not hasattr(manager, "_get_task_and_group"):
+    needed = ("_get_task_and_group", "_load_individual_task_or_group")
+    if original is None or not all(hasattr(manager, name) for name in needed):
         _say_without_overlay("this lmms-eval names its task index differently")
         return
     if hasattr(original, "vigos_overlay"):
@@ -63,13 +65,31 @@ def overlay_task_manager(tasks: ModuleType) -> None:
         index = original(self, include_path=include_path, include_defaults=include_defaults)
         if not include_defaults:
             return index
-        ours: dict[str, Any] = dict(self._get_task_and_group(str(shipped("tasks"))))
+        ours = _our_index(self)
         if is_our_model(self.model_name):
             return {**index, **ours}
         return {**{n: entry for n, entry in ours.items() if n.startswith(PREFIX)}, **index}
 
+    load: Callable[..., dict[str, Any]] = manager._load_individual_task_or_group
+
+    def load_individual(
+        self: Any, name_or_config: Any = None, task_type: str = "simple", **more: Any
+    ) -> dict[str, Any]:
+        expect_model(task_type, is_ours=is_our_model(self.model_name))
+        return load(self, name_or_config, task_type=task_type, **more)
+
     initialize_tasks.vigos_overlay = True  # type: ignore[attr-defined]
     manager.initialize_tasks = initialize_tasks
+    manager._load_individual_task_or_group = load_individual
+
+
+def _our_index(manager: Any) -> dict[str, Any]:
+    """Our tasks and groups. A task with a class of its own would be missing from `--tasks list`."""
+    index: dict[str, Any] = dict(manager._get_task_and_group(str(shipped("tasks"))))
+    return {
+        name: {**entry, "type": "task"} if entry["type"] == "python_task" else entry
+        for name, entry in index.items()
+    }
 
 
 def is_our_model(model: object) -> bool:
