@@ -271,16 +271,39 @@ def _conflict(left: str, right: str) -> bool:
 
 
 def _equal(gold: Quantity, value: Fraction, decimals: int | None, precision: int | None) -> bool:
-    if value == gold.value:
-        return True
     if precision is not None:
         return round(float(value), precision) == round(float(gold.value), precision)
-    if gold.decimals and (gold.significant >= 3) and (decimals is None or decimals > gold.decimals):
-        return abs(value - gold.value) * 10**gold.decimals * 2 <= 1
-    if decimals is not None and gold.decimals and decimals < gold.decimals:
-        shown = len(str(abs(int(value * 10**decimals))))
-        return shown >= 3 and abs(value - gold.value) * 10**decimals * 2 <= 1
-    return False
+    return rounded_equal(gold.value, gold.decimals, value, decimals)
+
+
+def rounded_equal(
+    gold: Fraction, gold_decimals: int | None, value: Fraction, decimals: int | None
+) -> bool:
+    """Equal, or one is the other rounded to the decimals it is written with.
+
+    Rounding needs three significant digits on the coarser side: 3 is not 3.14.
+
+    Args:
+        gold: The gold value.
+        gold_decimals: Decimals it is written with; None for an exact formula or fraction.
+        value: The answer's value.
+        decimals: Decimals the answer is written with; None for an exact formula or fraction.
+
+    >>> rounded_equal(Fraction("12.55"), 2, Fraction(640, 51), None)
+    True
+    """
+    if value == gold:
+        return True
+    if gold_decimals and (decimals is None or decimals > gold_decimals):
+        coarse, fine, digits = gold, value, gold_decimals
+    elif decimals is not None and (gold_decimals is None or decimals < gold_decimals):
+        coarse, fine, digits = value, gold, decimals
+        if not decimals and gold_decimals is None:
+            return False  # a whole number beside an exact formula: 4 is not 4.2
+    else:
+        return False
+    shown = len(str(abs(int(coarse * 10**digits))))
+    return shown >= 3 and abs(fine - coarse) * 10**digits * 2 <= 1
 
 
 def question_unit(question: str, given: str) -> str:

@@ -41,12 +41,16 @@ DROPPED = re.compile(
     r"|\\[!]|\*\*|__"
 )
 SPACING = re.compile(
-    r"\\(?:quad|qquad|enspace|thinspace|,|;|:|>| |~)(?![a-zA-Z])|(?<!\\)~|\\\n|[ \t\r\n\f\v]+"
+    r"(?<!\\)\\(?:(?:quad|qquad|enspace|thinspace)(?![a-zA-Z])|[,;:>~ ])|(?<!\\)~|[ \t\r\n\f\v]+"
 )
 FONT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|textsf|textsc|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|mathcal"
     r"|mbox|hbox|operatorname|operatorname\*|boldsymbol|bm|rm|bf|emph|underline)\s*\{([^{}]*)\}"
 )
+# A command escaped once too often, as JSON inside JSON leaves it.
+DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
+# A tab that was the start of \\text, \\times, ...: the data set's file lost a backslash.
+EATEN = re.compile(r"\t(?=(?:ext|imes|heta|an|frac)[a-z{]*)")
 MATH_MARKS = re.compile(r"\\[()\[\]]|(?<!\\)\$+")
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
@@ -81,7 +85,7 @@ def undressed(text: str) -> str:
     >>> undressed(r"\left( \dfrac{1}{2},\, 3 \right)")
     '( \\frac{1}{2}, 3 )'
     """
-    text = flat(text.strip(INVISIBLE_ENDS))
+    text = flat(EATEN.sub(r"\\t", text.strip(INVISIBLE_ENDS)))
     if "\\" in text or "$" in text or "*" in text or "_" in text or "~" in text:
         text = _without_commands(text)
     text = " ".join(text.split())
@@ -97,6 +101,8 @@ def _without_commands(text: str) -> str:
     text = (
         text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\cfrac", "\\frac")
     )
+    if "\\begin" not in text:
+        text = DOUBLED.sub("\\\\", text)
     text = text.replace("\\$", "USD ").replace("\\%", "%").replace("\\textcirc", "^{\\circ}")
     text = (
         text.replace("\textcirc", "^{\\circ}").replace("{,}", ",").replace("\\degree", "^{\\circ}")

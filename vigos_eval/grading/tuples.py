@@ -1,0 +1,195 @@
+"""Measuring the grader on answers that people, or a benchmark's own rule, have graded already.
+
+A tuple is one JSON line: ``source, id, question, options, prediction, extracted, gold, kind
+(mcq, free, text), verdict`` and, where the benchmark has them, ``answer_type`` and ``precision``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vigos_eval.errors import DataError
+from vigos_eval.extract import final_answer
+from vigos_eval.grading.cascade import grade
+from vigos_eval.grading.kinds import kind_of_gold
+from vigos_eval.types import AnswerKind, Outcome, Sample
+
+TAKEN = ("extracted", "raw")
+KINDS = {"integer": AnswerKind.NUMBER, "float": AnswerKind.NUMBER, "list": AnswerKind.LIST}
+
+
+@dataclass(frozen=True)
+class GradedTuple:
+    """One answer with the verdict it was given elsewhere.
+
+    Attributes:
+        source: The set it comes from.
+        kind: ``mcq``, ``free`` or ``text``.
+        sample: Question and gold as a sample.
+        prediction: The model's whole text.
+        extracted: The answer that the set's own extraction found, or None.
+        is_right: The official verdict.
+    """
+
+    source: str
+    kind: str
+    sample: Sample
+    prediction: str
+    extracted: str | None
+    is_right: bool
+
+    def answer(self, taken: Literal["extracted", "raw"]) -> str | None:
+        """The answer to grade: the set's own extraction where there is one, else ours."""
+        if taken == "extracted" and self.extracted is not None:
+            return self.extracted
+        return final_answer(self.prediction)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the grader did on one source and kind.
+
+    Attributes:
+        source: The set.
+        kind: ``mcq``, ``free`` or ``text``.
+        n: Tuples.
+        agreement: Share of the decided that got the official verdict, in [0, 1]; NaN without any.
+        decided: Tuples that ended CORRECT or WRONG.
+        false_positives: CORRECT against an official "wrong".
+        false_negatives: WRONG against an official "right".
+        undecided: Tuples that ended UNGRADED.
+        seconds_per_1000: Extraction and grading, wall-clock seconds per 1,000 tuples.
+        slowest_s: The slowest single tuple, wall-clock seconds.
+    """
+
+    source: str
+    kind: str
+    n: int
+    agreement: float
+    decided: int
+    false_positives: int
+    false_negatives: int
+    undecided: int
+    seconds_per_1000: float
+    slowest_s: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One tuple with our outcome, our reason and the seconds it took."""
+
+    item: GradedTuple
+    answer: str | None
+    outcome: Outcome
+    reason: str
+    seconds: float
+
+
+def read_tuples(path: Path) -> Iterator[GradedTuple]:
+    """The tuples of a file of JSON lines, plain or gzipped.
+
+    Raises:
+        DataError: The file is missing, or a line is not a tuple; names the line.
+    """
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8") as file
+        ):
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _parsed(line, path, number)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _parsed(line: str, path: Path, number: int) -> GradedTuple:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        sample = _sample(row)
+        return GradedTuple(
+            source=row["source"],
+            kind=row["kind"],
+            sample=sample,
+            prediction=row["prediction"],
+            extracted=row.get("extracted"),
+            is_right=bool(row["verdict"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} line {number} is not a graded tuple ({error!r}); it needs source, id, question, "
+            "options, prediction, gold, kind (mcq, free or text) and verdict"
+        ) from error
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    options = tuple(str(option) for option in row.get("options") or ())
+    answer_type = row.get("answer_type")
+    if row["kind"] not in ("mcq", "free", "text"):
+        raise ValueError(f"unknown kind {row['kind']!r}")
+    grading: dict[str, str] = {}
+    if row["kind"] == "mcq":
+        kind = AnswerKind.CHOICE
+        # Sets that give an answer type (MathVista) write the gold as an option's text.
+        if answer_type is not None:
+            grading["gold"] = "text"
+    elif row["kind"] == "text":
+        kind = AnswerKind.TEXT
+    else:
+        kind = KINDS.get(str(answer_type)) or kind_of_gold(row["gold"])
+    if row.get("precision") not in (None, ""):
+        grading["precision"] = str(row["precision"])
+    return Sample(
+        task=row["source"],
+        source="official",
+        id=str(row["id"]),
+        question=row.get("question") or "",
+        gold=row["gold"],
+        kind=kind,
+        cluster=str(row["id"]),
+        options=options,
+        grading=grading,
+    )
+
+
+def judged(item: GradedTuple, taken: Literal["extracted", "raw"]) -> Judged:
+    """One tuple graded by rules, timed with its extraction."""
+    start = time.perf_counter()
+    answer = item.answer(taken)
+    verdict = grade(answer, item.sample)
+    seconds = time.perf_counter() - start
+    return Judged(item, answer, verdict.outcome, verdict.reason, seconds)
+
+
+def agreements(results: list[Judged]) -> list[Agreement]:
+    """One row per source and kind, in order of first appearance."""
+    groups: dict[tuple[str, str], list[Judged]] = {}
+    for result in results:
+        groups.setdefault((result.item.source, result.item.kind), []).append(result)
+    return [_agreement(*key, group) for key, group in groups.items()]
+
+
+def _agreement(source: str, kind: str, group: list[Judged]) -> Agreement:
+    decided = [r for r in group if r.outcome is not Outcome.UNGRADED]
+    wrongly_right = sum(r.outcome is Outcome.CORRECT and not r.item.is_right for r in decided)
+    wrongly_wrong = sum(r.outcome is Outcome.WRONG and r.item.is_right for r in decided)
+    agree = len(decided) - wrongly_right - wrongly_wrong
+    return Agreement(
+        source=source,
+        kind=kind,
+        n=len(group),
+        agreement=agree / len(decided) if decided else float("nan"),
+        decided=len(decided),
+        false_positives=wrongly_right,
+        false_negatives=wrongly_wrong,
+        undecided=len(group) - len(decided),
+        seconds_per_1000=1000 * sum(r.seconds for r in group) / len(group),
+        slowest_s=max(r.seconds for r in group),
+    )
