@@ -208,7 +208,7 @@ def test_sums_and_gradients_equal_the_method_read_aloud(
     assert losses[0][Segment.REFERENCE if method == "opsd" else Segment.PERCEPTION] > 0.1
     assert len(gradients[0]) == len(gradients[1]) > 0
     for naive, ours in zip(*gradients, strict=True):
-        assert 0 < naive.norm() and (ours - naive).norm() < 1e-5 * naive.norm()
+        assert naive.norm() > 0 and (ours - naive).norm() < 1e-5 * naive.norm()
 
 
 @pytest.mark.parametrize("method", ["vigos", "opsd"])
@@ -380,7 +380,7 @@ def test_a_row_without_images_is_scored_like_any_other(
     (part,) = score(model, rows, NO_CLIP)
     lone = [totals(list(score(model, [each], NO_CLIP)))[0] for each in rows]
     for segment in Segment:
-        assert float(part.sums[segment]) == pytest.approx(
+        assert part.sums[segment].item() == pytest.approx(
             lone[0][segment] + lone[1][segment], rel=1e-5, abs=1e-6
         )
 
