@@ -7,9 +7,11 @@ window and hands the answers on as they come.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -58,13 +60,14 @@ class ServerEngine:
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
         self._pool: Pool | None = None
-        try:
+        # A process that ends without closing gets pages of "unclosed session" from aiohttp.
+        atexit.register(self.close)
+        with ExitStack() as undo:
+            undo.callback(self.close)
             servers = self._result(_opened(settings))
             self._pool = Pool(servers, self._pace)
             self._root = self._result(served_root(servers, settings.pretrained))
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -117,6 +120,7 @@ class ServerEngine:
         """Close connections and end the thread; a second call does nothing."""
         if self._loop.is_closed():
             return
+        atexit.unregister(self.close)
         if self._pool is not None:
             self._result(self._pool.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
