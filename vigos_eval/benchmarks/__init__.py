@@ -59,6 +59,9 @@ READERS: dict[str, Reader] = {
 }
 
 
+CHECKED_ROWS = 5
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """What a label stands for.
@@ -167,7 +170,8 @@ def rows_of(label: str, parts: tuple[DataPart, ...]) -> Rows:
     tables = tuple(table for table, _ in loaded)
     clusters = None
     if reader.clusters is not None:
-        clusters = tuple(reader.clusters(list(tables[0]["problem_id"])))
+        ids = tables[0].with_format(None).select_columns("problem_id")["problem_id"]
+        clusters = tuple(reader.clusters(list(ids)))
     return Rows(tables, reader.prompts_per_row, clusters, tuple(r for _, r in loaded))
 
 
@@ -183,8 +187,22 @@ def check_data(labels: Iterable[str]) -> None:
         rows = load_rows(label)
         start = 0
         for part in rows.parts:
-            question_from_row(label, rows[start], start)
+            _check_start(label, rows, start, len(part) * rows.repeats)
             start += len(part) * rows.repeats
+
+
+def _check_start(label: str, rows: Rows, start: int, count: int) -> None:
+    """One of the first rows must be a question: a single bad row is the run's business."""
+    error: DataError | None = None
+    for index in range(start, start + min(count, CHECKED_ROWS)):
+        try:
+            question_from_row(label, rows[index], index)
+        except DataError as found:
+            error = error or found
+        else:
+            return
+    if error is not None:
+        raise error
 
 
 def questions(label: str) -> Iterator[Sample]:

@@ -36,7 +36,7 @@ class Rows:
     columns differ, nor hold three questions in a row without copying.
 
     Attributes:
-        parts: The pooled tables.
+        parts: The pooled tables, in arrow format.
         repeats: Questions per row.
         clusters: Cluster per row of the data, or None.
         revisions: Per part: the hub commit, or ``local-<hash>`` of the files that were read.
@@ -59,7 +59,8 @@ class Rows:
             added[CLUSTER] = self.clusters[place]
         for number, part in enumerate(self.parts):
             if place < len(part):
-                return {**part[place], PART: number, **added}
+                # As arrow: the plain format would decode the images of the row.
+                return {**part[place].to_pylist()[0], PART: number, **added}
             place -= len(part)
         raise IndexError(index)
 
@@ -102,7 +103,7 @@ def load_part(part: DataPart, columns: Sequence[str]) -> tuple[Dataset, str | No
         )
     if len(table) == 0:
         raise DataError(f"{where} is empty: 0 rows; columns found: {', '.join(table.column_names)}")
-    return _still_encoded(table), revision
+    return table.with_format("arrow"), revision
 
 
 def _from_hub(part: DataPart) -> tuple[Dataset, str | None]:
@@ -234,18 +235,4 @@ def _files_hash(files: Sequence[Path], folder: Path) -> str:
 def _joined(tables: list[Dataset]) -> Dataset:
     import datasets
 
-    if len(tables) == 1:
-        return tables[0]
-    return datasets.concatenate_datasets([_still_encoded(table) for table in tables])
-
-
-def _still_encoded(table: Dataset) -> Dataset:
-    """The table with every image column read as bytes instead of pixels."""
-    import datasets
-
-    for name, feature in table.features.items():
-        if isinstance(feature, datasets.Image) and feature.decode:
-            table = table.cast_column(name, datasets.Image(decode=False))
-        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-            table = table.cast_column(name, datasets.List(datasets.Image(decode=False)))
-    return table
+    return tables[0] if len(tables) == 1 else datasets.concatenate_datasets(tables)

@@ -56,7 +56,9 @@ def official_question(row: Row, index: int) -> Sample:
     # Older copies keep the choices ("A:12") beside the question instead of in it.
     missing = [choice for choice in choices if choice not in text]
     question = "\n".join([text, "Choices:", *missing]) if missing else text
-    options = options_in("\n".join(choices)) if choices else options_in(question)
+    # The version with everything in the figure has its whole text here, and its choices with it.
+    whole = "\n".join(choices) or text_of(row, "question_for_eval")
+    options = options_in(whole) or options_in(question)
     gold = gold_of(row)
     metadata = row.get("metadata")
     subject = text_of(metadata, "subject") if isinstance(metadata, Mapping) else ""
