@@ -52,11 +52,11 @@ def bar_chart(title: str, bars: Mapping[str, float]) -> Image.Image:
 def right_triangle(base: str, height: str, slope: str = "", text: str = "") -> Image.Image:
     """A right triangle with its sides labelled, and a line of text above."""
     sheet, pen = blank()
-    pen.polygon([(50, 145), (190, 145), (50, 50)], (225, 235, 250), INK, 2)
-    pen.rectangle((50, 133, 62, 145), None, INK, 1)
-    pen.text((120, 158), base, INK, font(13), anchor="mm")
-    pen.text((30, 98), height, INK, font(13), anchor="mm")
-    pen.text((138, 86), slope, INK, font(13), anchor="mm")
+    pen.polygon([(50, 155), (190, 155), (50, 65)], (225, 235, 250), INK, 2)
+    pen.rectangle((50, 143, 62, 155), None, INK, 1)
+    pen.text((120, 167), base, INK, font(13), anchor="mm")
+    pen.text((28, 108), height, INK, font(13), anchor="mm")
+    pen.text((138, 98), slope, INK, font(13), anchor="mm")
     _wrapped(pen, text, (10, 8), 220, 12)
     return sheet
 
@@ -64,14 +64,14 @@ def right_triangle(base: str, height: str, slope: str = "", text: str = "") -> I
 def circle_with_angle(angle: str, center: str = "O", text: str = "") -> Image.Image:
     """A circle with two radii and the angle between them labelled."""
     sheet, pen = blank()
-    pen.ellipse((65, 45, 175, 155), None, INK, 2)
+    pen.ellipse((72, 72, 168, 168), None, INK, 2)
     for name, degrees in (("A", 20), ("B", 100)):
         x, y = math.cos(math.radians(degrees)), -math.sin(math.radians(degrees))
-        pen.line((120, 100, 120 + 55 * x, 100 + 55 * y), COLORS["blue"], 2)
-        pen.text((120 + 65 * x, 100 + 63 * y), name, INK, font(13), anchor="mm")
-    pen.ellipse((117, 97, 123, 103), INK)
-    pen.text((113, 111), center, INK, font(13), anchor="mm")
-    pen.text((143, 80), angle, INK, font(13), anchor="mm")
+        pen.line((120, 120, 120 + 48 * x, 120 + 48 * y), COLORS["blue"], 2)
+        pen.text((120 + 58 * x, 120 + 57 * y), name, INK, font(13), anchor="mm")
+    pen.ellipse((117, 117, 123, 123), INK)
+    pen.text((113, 131), center, INK, font(13), anchor="mm")
+    pen.text((141, 101), angle, INK, font(13), anchor="mm")
     _wrapped(pen, text, (10, 8), 220, 12)
     return sheet
 
