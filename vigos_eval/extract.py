@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from vigos_eval.final_answer import final_answer
 from vigos_eval.types import Answer, FinishReason
 
 # \boxed {x} and \fbox{x} count as boxes: models write both, math-verify and the release accept both.
@@ -16,12 +17,6 @@ DESCRIPTION = re.compile(r"<description>(.*?)</description>", re.DOTALL)
 FORMAT = re.compile(
     r"\s*<description>(?P<description>.*?)</description>.*?<think>(?P<think>.*?)</think>(?P<rest>.*)",
     re.DOTALL,
-)
-# How far from the end the closing words are looked for.
-TAIL_CHARS = 4000
-STATED = re.compile(
-    r"(?:answer\s*(?:is|:|=)+|answer\s+would\s+be)\s*(.+?)(?=(?:\.\s|\.?\s*$|\n)|\.?\s+I hope)",
-    re.IGNORECASE,
 )
 
 
@@ -110,22 +105,6 @@ def answer_of(text: str, finish_reason: FinishReason, extraction: str) -> Answer
     if extraction == "boxed":
         return parsed
     return replace(parsed, text=final_answer(_without_description(text)))
-
-
-def final_answer(text: str) -> str | None:
-    """The last box; else what the closing words state; else the last line.
-
-    >>> final_answer("So the answer is 7. I hope it is correct."), final_answer("7 cm")
-    ('7', '7 cm')
-    """
-    boxed = last_boxed(text)
-    if boxed is not None:
-        return boxed
-    found = STATED.findall(text[-TAIL_CHARS:])
-    if found:
-        return str(found[-1]).strip() or None
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if lines else None
 
 
 def _without_description(text: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+from vigos_eval.errors import GraderFault
 from vigos_eval.grading.choice import grade_choice
 from vigos_eval.grading.expression import same_expression
 from vigos_eval.grading.freetext import alternatives, says_gold
-from vigos_eval.grading.number import parse_quantity, question_unit, same_quantity
+from vigos_eval.grading.number import parse_quantity, question_unit, same_quantity, stated_quantity
 from vigos_eval.grading.surface import INVISIBLE_ENDS, compact, undressed
 from vigos_eval.grading.word import same_word, vilp_rule
 from vigos_eval.types import AnswerKind, Outcome, Sample, Verdict
@@ -46,9 +47,12 @@ def grade(answer: str | None, sample: Sample) -> Verdict:
         return grade_choice(answer, sample)
     if sample.kind is AnswerKind.TEXT:
         return _grade_text(answer, sample)
-    equal = answer.strip() == sample.gold.strip() or any(
-        len(parts) == 1 and _equal(parts[0], answer, sample) for parts in _golds(sample.gold)
-    )
+    try:
+        equal = answer.strip() == sample.gold.strip() or any(
+            len(parts) == 1 and _equal(parts[0], answer, sample) for parts in _golds(sample.gold)
+        )
+    except GraderFault as fault:
+        return Verdict(Outcome.UNGRADED, str(fault), "none")
     outcome = Outcome.CORRECT if equal else Outcome.WRONG
     return Verdict(outcome, f"{_short(answer)} against gold {_short(sample.gold)}")
 
@@ -107,7 +111,7 @@ def _equal(gold: str, answer: str, sample: Sample) -> bool:
     if sample.kind is AnswerKind.WORD:
         return same_word(gold, answer)
     if sample.kind is AnswerKind.NUMBER:
-        left, right = parse_quantity(gold), parse_quantity(answer)
+        left, right = parse_quantity(gold), stated_quantity(answer)
         if left is not None and right is not None:
             given = sample.grading.get("precision")
             unit = (

@@ -12,17 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vigos_eval.grading.algebra import free_symbols
 from vigos_eval.grading.number import parse_quantity, same_quantity
 from vigos_eval.grading.scalar import same_scalar
 from vigos_eval.grading.sets import real_set, same_set
 from vigos_eval.grading.surface import compact, folded, undressed
 from vigos_eval.grading.syntax import parse
-from vigos_eval.grading.tree import Node, SyntaxFault, number_node
+from vigos_eval.grading.tree import Node, SyntaxFault
 
 MAX_ITEMS = 40
 MAX_ALTERNATIVES = 16
 REMARK = re.compile(
-    r"[,;]?\s*\b(?:for|where|with|when|if|such that|only if|is both|is an?)\b(?! part)\s.*?(?=[,;]\s*and\b|$)"
+    r"[,;]?\s*\b(?:for|where|with|when|if|such that|only if)\b(?! part)\s.*?(?=[,;]\s*and\b|$)|\s(?:is|are) (?:both|an?|the) .*$"
 )
 DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 LABEL_MARKS = re.compile(r"[0-9]")
@@ -80,7 +81,7 @@ def read(text: str) -> tuple[Item, ...]:
     >>> [item.label for item in read(r"x_1=-2, x_2=3 \text{ for real } x")]
     ['x_1', 'x_2']
     """
-    bare = undressed(text)
+    bare = undressed(text).replace("USD ", "")
     try:
         statements = parse(bare)
     except SyntaxFault:
@@ -131,6 +132,8 @@ def label_of(node: Node) -> tuple[str, Node]:
     name, found = node.args[0], node.args[last]
     if _is_name(name) or (len(node.args) > 2):
         return _text(name), found
+    if not free_symbols(name):
+        return "", found  # 5 + 5 = 10
     if _is_name(found) and len(node.args) == 2:
         return _text(found), name
     return "", node
@@ -144,6 +147,8 @@ def _is_name(node: Node) -> bool:
         return node.text[0] in "fgFG" and len(node.text.split("_")[0].rstrip("'")) == 1
     if node.kind == "seq":
         return bool(node.args) and all(_is_name(part) for part in node.args)
+    if node.kind == "mul" and node.args[0].kind == "word":
+        return _is_name(node.args[1])
     if node.kind == "mul" and _text(node).lower().startswith(
         ("p", "q", "h", "t", "v", "a", "b", "n", "y", "u")
     ):
@@ -341,6 +346,3 @@ def _vector(node: Node) -> tuple[Node, ...] | None:
             return tuple(row.args[0] for row in node.args)
         return node.args[0].args if len(node.args) == 1 else None
     return None
-
-
-ONE = number_node(1)

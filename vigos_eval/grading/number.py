@@ -18,7 +18,7 @@ MAX_EXPONENT = 300
 MAX_DIGITS = 60
 CURRENCY = {"$": "usd", "usd": "usd", "us$": "usd", "€": "eur", "eur": "eur", "£": "gbp", "gbp": "gbp",
             "¥": "cny", "₹": "inr", "rs": "inr", "rs.": "inr"}  # fmt: skip
-DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 POWER_OF_TEN = r"(?:\s*[eE]\s*([+-]?[0-9]+)|\s*(?:\\times|\\cdot|\*|x|X)\s*10\s*(?:\^|\*\*)\s*(?:\{\s*([+-]?\s*[0-9]+)\s*\}|([+-]?[0-9]+)))?"
 BEFORE = r"(?P<about>(?:about|approximately|approx\.?|around|roughly|nearly|almost|exactly|only|\\approx|\\sim|~|≈|=)\s*)?(?P<sign>[+-])?\s*(?P<currency>US\$|USD|\$|€|£|¥|₹|Rs\.?)?\s*(?P<sign2>[+-])?\s*"
 PLAIN = re.compile(
@@ -79,6 +79,30 @@ WORD_NUMBERS = {
 WORD_NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
                  "ninety": 90, "hundred": 100, "half": 0, "none": 0}  # fmt: skip
 del WORD_NUMBERS["half"]
+NOUN = re.compile(r"[a-z][a-z'\-]+[.,]?|a|/")
+CHANGING = frozenset(
+    [
+        "or",
+        "and",
+        "less",
+        "more",
+        "than",
+        "plus",
+        "minus",
+        "times",
+        "to",
+        "not",
+        "between",
+        "least",
+        "most",
+        "greater",
+        "fewer",
+        "other",
+        "by",
+        "from",
+    ]
+)
+STATING = re.compile(r"(?:\b(?:is|are|was|were|be|equals|by|there are)\b|[=:])\s*")
 
 
 @dataclass(frozen=True)
@@ -218,10 +242,30 @@ def _only_nouns(rest: str) -> bool:
     if not rest:
         return True
     # One letter is a variable (2x, 3 a) and not a noun; operators make a formula.
-    words = re.sub(r"^(?:st|nd|rd|th)\b", "", rest).split()
-    return all(re.fullmatch(r"[A-Za-z][A-Za-z'\-]+[.,]?|a|of|/", word) for word in words) and (
-        len(words) <= 8 and not (len(words) == 1 and len(words[0]) == 1)
+    words = re.sub(r"^(?:st|nd|rd|th)\b", "", rest).lower().split()
+    if len(words) == 1 and len(words[0]) == 1:
+        return False
+    return (
+        len(words) <= 12
+        and all(NOUN.fullmatch(word) for word in words)
+        and not CHANGING.intersection(words)
     )
+
+
+def stated_quantity(text: str) -> Quantity | None:
+    """The number that a sentence ends in: "the speed is 60 Mbps"; a plain number is itself.
+
+    >>> stated_quantity("so the number is 10 which is 1,000.99").value, stated_quantity("is it 5 or 6")
+    (Fraction(100099, 100), None)
+    """
+    plain = parse_quantity(text)
+    if plain is not None or " " not in text.strip() or len(text) > 2000:
+        return plain
+    bare = undressed(text)
+    for verb in reversed(list(STATING.finditer(bare))):
+        if (found := parse_quantity(bare[verb.end() :])) is not None:
+            return found
+    return None
 
 
 def same_quantity(

@@ -41,7 +41,7 @@ DROPPED = re.compile(
     r"|\\[!]|\*\*|__"
 )
 SPACING = re.compile(
-    r"(?<!\\)\\(?:(?:quad|qquad|enspace|thinspace)(?![a-zA-Z])|[,;:>~ ])|(?<!\\)~|[ \t\r\n\f\v]+"
+    r"(?<!\\)\\(?:qquad|quad|(?:enspace|thinspace)(?![a-zA-Z])|[,;:>~ ])|(?<!\\)~|[ \t\r\n\f\v]+"
 )
 FONT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|textsf|textsc|textnormal|mathrm|mathbf|mathit|mathsf|mathtt|mathcal"
@@ -51,6 +51,8 @@ FONT = re.compile(
 DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 # A tab that was the start of \\text, \\times, ...: the data set's file lost a backslash.
 EATEN = re.compile(r"\t(?=(?:ext|imes|heta|an|frac)[a-z{]*)")
+# Thousands as TeX sets them: 14{,}916 and 11,\\! 111.
+GROUPED = re.compile(r"(?<=[0-9])\s*(?:\{\s*,\s*\}|,\\!)\s*(?=[0-9]{3})")
 MATH_MARKS = re.compile(r"\\[()\[\]]|(?<!\\)\$+")
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
@@ -103,6 +105,7 @@ def _without_commands(text: str) -> str:
     )
     if "\\begin" not in text:
         text = DOUBLED.sub("\\\\", text)
+    text = GROUPED.sub(",", text)
     text = text.replace("\\$", "USD ").replace("\\%", "%").replace("\\textcirc", "^{\\circ}")
     text = (
         text.replace("\textcirc", "^{\\circ}").replace("{,}", ",").replace("\\degree", "^{\\circ}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vigos_eval.errors import DataError
-from vigos_eval.extract import final_answer
+from vigos_eval.final_answer import final_answer
 from vigos_eval.grading.cascade import grade
 from vigos_eval.grading.kinds import kind_of_gold
 from vigos_eval.types import AnswerKind, Outcome, Sample
@@ -131,6 +132,7 @@ def _parsed(line: str, path: Path, number: int) -> GradedTuple:
 
 def _sample(row: dict[str, Any]) -> Sample:
     options = tuple(str(option) for option in row.get("options") or ())
+    gold = _stated_gold(row["gold"])
     answer_type = row.get("answer_type")
     if row["kind"] not in ("mcq", "free", "text"):
         raise ValueError(f"unknown kind {row['kind']!r}")
@@ -143,7 +145,7 @@ def _sample(row: dict[str, Any]) -> Sample:
     elif row["kind"] == "text":
         kind = AnswerKind.TEXT
     else:
-        kind = KINDS.get(str(answer_type)) or kind_of_gold(row["gold"])
+        kind = KINDS.get(str(answer_type)) or kind_of_gold(gold)
     if row.get("precision") not in (None, ""):
         grading["precision"] = str(row["precision"])
     return Sample(
@@ -151,12 +153,19 @@ def _sample(row: dict[str, Any]) -> Sample:
         source="official",
         id=str(row["id"]),
         question=row.get("question") or "",
-        gold=row["gold"],
+        gold=gold,
         kind=kind,
         cluster=str(row["id"]),
         options=options,
         grading=grading,
     )
+
+
+def _stated_gold(gold: str) -> str:
+    """A gold that is a whole worked solution is read as a response is: the answer it ends in."""
+    if "\\boxed" in gold or re.search(r"final answer", gold, re.IGNORECASE):
+        return final_answer(gold) or gold
+    return gold
 
 
 def judged(item: GradedTuple, taken: Literal["extracted", "raw"]) -> Judged:

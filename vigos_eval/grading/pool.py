@@ -1,0 +1,298 @@
+r"""A few killable processes for algebra that our own grammar does not read. Nothing is parsed here.
+
+No signal can stop sympy inside C code (``9**9**9``), so each pair runs in a process that is
+killed when its time is up. Only texts made of allowed characters and commands get there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from typing import IO
+
+from vigos_eval.errors import GraderFault
+
+WORKERS = 2
+PAIR_LIMIT_S = 2.0
+START_LIMIT_S = 120.0
+MAX_CHARS = 600
+
+_COMMANDS = frozenset(
+    [
+        "frac",
+        "sqrt",
+        "sum",
+        "prod",
+        "int",
+        "lim",
+        "cdot",
+        "times",
+        "div",
+        "pm",
+        "mp",
+        "le",
+        "leq",
+        "ge",
+        "geq",
+        "lt",
+        "gt",
+        "ne",
+        "neq",
+        "in",
+        "cup",
+        "cap",
+        "setminus",
+        "infty",
+        "pi",
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "theta",
+        "lambda",
+        "mu",
+        "rho",
+        "sigma",
+        "phi",
+        "omega",
+        "Delta",
+        "Omega",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "log",
+        "ln",
+        "exp",
+        "binom",
+        "begin",
+        "end",
+        "to",
+        "circ",
+        "mathbb",
+        "emptyset",
+        "left",
+        "right",
+        "partial",
+        "vec",
+        "overline",
+        "text",
+        "mathrm",
+        "lfloor",
+        "rfloor",
+        "lceil",
+        "rceil",
+        "mid",
+        "cdots",
+        "ldots",
+        "dots",
+        "min",
+        "max",
+        "gcd",
+        "pmod",
+        "mod",
+    ]
+)
+_ALLOWED = re.compile(r"[A-Za-z0-9\s+\-*/^_=<>()\[\]{},.;:|!%'&\\]*")
+_COMMAND = re.compile(r"\\([A-Za-z]+)")
+_WORD = re.compile(r"[A-Za-z]{4,}")
+
+
+class Compared(Enum):
+    """What a worker says of a pair."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNREAD = "unread"
+    TOO_LONG = "too long"
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    buffer: bytearray = field(default_factory=bytearray)
+    is_ready: bool = False
+
+
+def is_admitted(text: str) -> bool:
+    r"""Whether a text may be sent to a worker: short, allowed characters and commands, no prose.
+
+    >>> is_admitted(r"\sum_{k=0}^{n} k"), is_admitted("__import__('os')"), is_admitted(r"\input{x}")
+    (True, False, False)
+    """
+    return (
+        len(text) <= MAX_CHARS
+        and "__" not in text
+        and _ALLOWED.fullmatch(text) is not None
+        and all(name in _COMMANDS for name in _COMMAND.findall(text))
+        and len(_WORD.findall(_COMMAND.sub(" ", re.sub(r"\\(?:begin|end)\{[a-z]+\}", " ", text))))
+        == 0
+    )
+
+
+class Pool:
+    """Up to `WORKERS` processes, started when first needed, safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._idle: list[_Worker] = []
+        self._count = 0
+        self._owner = os.getpid()
+
+    def compare(self, gold: str, answer: str, limit_s: float = PAIR_LIMIT_S) -> Compared:
+        """What a worker says of the pair within `limit_s` seconds of wall-clock.
+
+        Raises:
+            GraderFault: No worker could be started; the fault is the machine's.
+        """
+        worker = self._taken()
+        request = json.dumps({"gold": gold, "answer": answer}).encode() + b"\n"
+        try:
+            assert worker.process.stdin is not None
+            worker.process.stdin.write(request)
+            worker.process.stdin.flush()
+            line = _line(worker, limit_s)
+        except BrokenPipeError:
+            line = b""
+        if line is None or not line:
+            self._dropped(worker)
+            return Compared.TOO_LONG if line is None else Compared.UNREAD
+        self._returned(worker)
+        equal = json.loads(line)["equal"]
+        if equal is None:
+            return Compared.UNREAD
+        return Compared.EQUAL if equal else Compared.DIFFERENT
+
+    def warm(self) -> None:
+        """Start a worker and wait until it has loaded its libraries (a second or two)."""
+        self._returned(self._taken())
+
+    def close(self) -> None:
+        """End all idle workers."""
+        with self._lock:
+            if self._owner == os.getpid():
+                for worker in self._idle:
+                    _ended(worker.process)
+                    self._count -= 1
+            self._idle.clear()
+
+    def _taken(self) -> _Worker:
+        with self._lock:
+            if self._owner != os.getpid():
+                # After a fork the pipes are the parent's.
+                self._idle.clear()
+                self._count, self._owner = 0, os.getpid()
+            while not self._idle and self._count >= WORKERS:
+                self._lock.wait()
+            if self._idle:
+                worker = self._idle.pop()
+            else:
+                worker = _Worker(_started())
+                self._count += 1
+        if not worker.is_ready:
+            if _line(worker, START_LIMIT_S) != b"ready":
+                self._dropped(worker)
+                raise GraderFault("the algebra worker did not start")
+            worker.is_ready = True
+        return worker
+
+    def _returned(self, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+            self._lock.notify()
+
+    def _dropped(self, worker: _Worker) -> None:
+        _ended(worker.process)
+        with self._lock:
+            self._count -= 1
+            if worker.is_ready and not self._idle:
+                # The next pair should not wait for sympy's import.
+                self._idle.append(_Worker(_started()))
+                self._count += 1
+            self._lock.notify()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    # A bare environment: the worker reads model text and needs no key that lies in ours.
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "vigos_eval.grading.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        _closed(pipe)
+
+
+def _closed(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        try:
+            pipe.close()
+        except BrokenPipeError:
+            return  # unsent bytes for a process that is gone
+
+
+def _line(worker: _Worker, limit_s: float) -> bytes | None:
+    """The next line the worker writes, b"" when it has ended, None when the time is up."""
+    deadline = time.monotonic() + limit_s
+    assert worker.process.stdout is not None
+    stream = worker.process.stdout.fileno()
+    while b"\n" not in worker.buffer:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            return None
+        chunk = os.read(stream, 65536)
+        if not chunk:
+            return b""
+        worker.buffer += chunk
+    line, _, rest = bytes(worker.buffer).partition(b"\n")
+    worker.buffer = bytearray(rest)
+    return line
+
+
+POOL = Pool()
+atexit.register(POOL.close)
+
+
+@lru_cache(maxsize=4096)
+def compared(gold: str, answer: str) -> Compared:
+    """What sympy and math-verify say of two texts; UNREAD when one may not be sent to them.
+
+    Raises:
+        GraderFault: No worker could be started.
+    """
+    if not (is_admitted(gold) and is_admitted(answer)):
+        return Compared.UNREAD
+    return POOL.compare(gold, answer)
