@@ -31,7 +31,7 @@ def mark(label: str, i: int, correct: int, k: int = 5, **fields: object) -> Mark
         unparsed=0,
         truncated=0,
         format_valid=k,
-        tokens=10 * k,
+        lengths=(10,) * k,
     )
     return replace(plain, **fields)  # type: ignore[arg-type]
 
@@ -83,7 +83,7 @@ def test_more_than_one_percent_ungraded_withholds_the_score() -> None:
 
 
 def test_a_skipped_row_is_counted_but_is_no_wrong_answer() -> None:
-    skipped = mark("mmmu", 2, 0, k=0, is_skipped=True, tokens=0, format_valid=0)
+    skipped = mark("mmmu", 2, 0, k=0, is_skipped=True, lengths=(), format_valid=0)
     found = task(mark("mmmu", 0, 5), mark("mmmu", 1, 5), skipped)
     assert (found.n, found.graded, found.skipped, found.k) == (3, 2, 1, 5)
     assert found.avg.value == 1.0

@@ -38,7 +38,7 @@ class Mark:
         unparsed: Responses without an answer.
         truncated: Responses cut off at the token limit.
         format_valid: Responses with all three segments.
-        tokens: Sampled tokens over all responses.
+        lengths: Sampled tokens of each response.
         is_skipped: The row was never asked (unreadable image).
     """
 
@@ -56,8 +56,13 @@ class Mark:
     unparsed: int
     truncated: int
     format_valid: int
-    tokens: int
+    lengths: tuple[int, ...]
     is_skipped: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Sampled tokens over all responses."""
+        return sum(self.lengths)
 
 
 def reported_label(label: str) -> str:
@@ -106,7 +111,7 @@ def mark_of(record: CompletionRecord, verdict: VerdictRecord | None) -> Mark:
         unparsed=sum(attempt.is_unparsed for attempt in attempts),
         truncated=sum(attempt.is_truncated for attempt in attempts),
         format_valid=sum(attempt.is_format_valid for attempt in attempts),
-        tokens=sum(response.tokens for response in record.responses) if attempts else 0,
+        lengths=tuple(response.tokens for response in record.responses) if attempts else (),
         is_skipped=record.skipped is not None,
     )
 

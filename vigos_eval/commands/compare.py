@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from vigos_eval.compare import EXIT_CODES, compare_runs
     from vigos_eval.compare.junit import junit_text
     from vigos_eval.compare.tables import decision_sections, trend_section
-    from vigos_eval.graded_run import read_run
     from vigos_eval.report.formats import markdown_text, terminal_text
+    from vigos_eval.scored_run import read_run
 
     tasks = None if args.tasks is None else [t for t in args.tasks.split(",") if t]
     base = read_run(args.base)

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; 0."""
-    from vigos_eval.graded_run import read_run
     from vigos_eval.report import ReportOptions, report_text
+    from vigos_eval.scored_run import read_run
 
     options = ReportOptions(
         format=args.format,

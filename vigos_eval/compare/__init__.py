@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from vigos_eval.compare.gate import EXIT_CODES, Decision, GateVerdict, decide
 from vigos_eval.compare.pairing import paired_tasks, parse_metric
 from vigos_eval.errors import ConfigError
-from vigos_eval.graded_run import GradedRun
+from vigos_eval.scored_run import ScoredRun
 
 __all__ = ["EXIT_CODES", "Decision", "GateVerdict", "compare_runs"]
 
 
 def compare_runs(
-    base: GradedRun,
-    candidate: GradedRun,
+    base: ScoredRun,
+    candidate: ScoredRun,
     *,
     max_drop_points: float,
     metric: str = "avg",

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vigos_eval.errors import ConfigError, ProtocolMismatch, RunFolderError, UnpairedRunsError
-from vigos_eval.graded_run import GradedRun, differing_fields
 from vigos_eval.marks import POSITION, PRIOR_POSITION, Mark
 from vigos_eval.metrics import EIGHT, pass_at_k, question_weights
 from vigos_eval.report.score_tables import is_vilp, task_order
+from vigos_eval.scored_run import ScoredRun, differing_fields
 from vigos_eval.stats import Floats, Ints, cluster_codes
 
 GROUPS = {
@@ -84,7 +84,7 @@ def parse_metric(text: str) -> Metric:
 
 
 def paired_tasks(
-    base: GradedRun, candidate: GradedRun, metric: Metric, tasks: Sequence[str] | None = None
+    base: ScoredRun, candidate: ScoredRun, metric: Metric, tasks: Sequence[str] | None = None
 ) -> list[PairedTask]:
     """The tasks of two runs, question by question.
 
@@ -112,7 +112,7 @@ def paired_tasks(
     return found
 
 
-def refuse_incomparable(base: GradedRun, candidate: GradedRun) -> None:
+def refuse_incomparable(base: ScoredRun, candidate: ScoredRun) -> None:
     """Raise unless the two runs were asked and graded alike, and wholly.
 
     Raises:
@@ -147,7 +147,7 @@ def refuse_incomparable(base: GradedRun, candidate: GradedRun) -> None:
         )
 
 
-def _labels(base: GradedRun, candidate: GradedRun, tasks: Sequence[str] | None) -> list[str]:
+def _labels(base: ScoredRun, candidate: ScoredRun, tasks: Sequence[str] | None) -> list[str]:
     ours, theirs = base.scores.tasks.keys(), candidate.scores.tasks.keys()
     if tasks is None:
         if odd := sorted(ours ^ theirs):
@@ -170,7 +170,7 @@ def _labels(base: GradedRun, candidate: GradedRun, tasks: Sequence[str] | None) 
     return sorted(set(wanted), key=lambda label: (is_vilp(label), task_order(label)))
 
 
-def _refuse_other_questions(label: str, base: GradedRun, candidate: GradedRun) -> None:
+def _refuse_other_questions(label: str, base: ScoredRun, candidate: ScoredRun) -> None:
     ours = {mark.key: mark for mark in _marks(base, label)}
     theirs = {mark.key: mark for mark in _marks(candidate, label)}
     if odd := sorted(ours.keys() ^ theirs.keys()):
@@ -196,7 +196,7 @@ def _refuse_other_questions(label: str, base: GradedRun, candidate: GradedRun) -
         )
 
 
-def _marks(run: GradedRun, label: str) -> list[Mark]:
+def _marks(run: ScoredRun, label: str) -> list[Mark]:
     return [mark for mark in run.marks if mark.label == label]
 
 
@@ -205,7 +205,7 @@ def _belongs(mark: Mark, suffix: str) -> bool:
     return not suffix or is_prior == (suffix == " prior")
 
 
-def _cluster_codes(run: GradedRun) -> dict[str, int]:
+def _cluster_codes(run: ScoredRun) -> dict[str, int]:
     """Code of each question's cluster; ViLP's two tasks ask about the same rows, so they share."""
     names = [f"{'vilp' if is_vilp(m.label) else m.label}/{m.cluster}" for m in run.marks]
     return dict(zip((m.key for m in run.marks), cluster_codes(names).tolist(), strict=True))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vigos_eval.errors import ConfigError
-from vigos_eval.graded_run import GradedRun, differing_fields, read_run
 from vigos_eval.report.formats import latex_text, markdown_text, terminal_text
 from vigos_eval.report.numbers import csv_text, json_text
 from vigos_eval.report.published import Comparison, compared_with_paper, paper_section
@@ -21,6 +20,7 @@ from vigos_eval.report.score_tables import (
 )
 from vigos_eval.report.sections import Section
 from vigos_eval.report.shortcuts import flip_section, normal_run_of, survival_section
+from vigos_eval.scored_run import ScoredRun, differing_fields, read_run
 
 FORMATS = ("table", "md", "json", "csv", "latex")
 
@@ -50,7 +50,7 @@ class ReportOptions:
             raise ConfigError(f"--format {self.format!r}; use one of {', '.join(FORMATS)}")
 
 
-def report_text(runs: Sequence[GradedRun], options: ReportOptions = ReportOptions()) -> str:
+def report_text(runs: Sequence[ScoredRun], options: ReportOptions = ReportOptions()) -> str:
     """The report of one or several runs in the format asked for.
 
     Raises:
@@ -78,7 +78,7 @@ def report_text(runs: Sequence[GradedRun], options: ReportOptions = ReportOption
 
 
 def report_sections(
-    runs: Sequence[GradedRun],
+    runs: Sequence[ScoredRun],
     options: ReportOptions,
     papers: Mapping[str, Sequence[Comparison]],
 ) -> Iterator[Section]:
@@ -97,7 +97,7 @@ def report_sections(
         yield flips
 
 
-def _run_sections(run: GradedRun, options: ReportOptions) -> Iterator[Section]:
+def _run_sections(run: ScoredRun, options: ReportOptions) -> Iterator[Section]:
     yield Section(run.name, lines=tuple(_facts(run)))
     yield score_section(run, options.allow_ungraded)
     vilp = vilp_section(run, options.allow_ungraded)
@@ -109,7 +109,7 @@ def _run_sections(run: GradedRun, options: ReportOptions) -> Iterator[Section]:
         yield from subgroup_sections(run, options.allow_ungraded)
 
 
-def _facts(run: GradedRun) -> Iterator[str]:
+def _facts(run: ScoredRun) -> Iterator[str]:
     protocol = run.protocol
     judge = protocol.get("judge") or {}
     mode = judge.get("mode", "rules")
@@ -132,7 +132,7 @@ def _facts(run: GradedRun) -> Iterator[str]:
         )
 
 
-def _several(runs: Sequence[GradedRun], options: ReportOptions) -> Iterator[Section]:
+def _several(runs: Sequence[ScoredRun], options: ReportOptions) -> Iterator[Section]:
     different = {
         field for run in runs[1:] for field in differing_fields(runs[0].protocol, run.protocol)
     }
@@ -144,7 +144,7 @@ def _several(runs: Sequence[GradedRun], options: ReportOptions) -> Iterator[Sect
         yield Section(section.title, (*lines, *section.lines), section.table, section.notes)
 
 
-def _controls(runs: Sequence[GradedRun]) -> Iterator[Section]:
+def _controls(runs: Sequence[ScoredRun]) -> Iterator[Section]:
     for control in runs:
         if control.control is None:
             continue

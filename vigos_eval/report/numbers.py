@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vigos_eval.graded_run import GradedRun
 from vigos_eval.metrics import EIGHT
 from vigos_eval.report.published import Comparison
 from vigos_eval.report.reproduction import conditions
 from vigos_eval.report.shortcuts import normal_run_of, prior_flips, survivals
+from vigos_eval.scored_run import ScoredRun
 from vigos_eval.scores import TaskScore
 from vigos_eval.types import Score
 
@@ -53,7 +53,7 @@ def finite(value: Any) -> Any:
 
 
 def json_text(
-    runs: Sequence[GradedRun],
+    runs: Sequence[ScoredRun],
     papers: Mapping[str, list[Comparison]],
     paper: str | None,
     allow_ungraded: bool,
@@ -71,8 +71,8 @@ def json_text(
 
 
 def _run(
-    run: GradedRun,
-    runs: Sequence[GradedRun],
+    run: ScoredRun,
+    runs: Sequence[ScoredRun],
     cells: list[Comparison],
     paper: str | None,
     allow_ungraded: bool,
@@ -117,13 +117,13 @@ def _task(task: TaskScore, allow_ungraded: bool) -> dict[str, Any]:
     return fields
 
 
-def _is_mean_withheld(run: GradedRun, name: str, allow_ungraded: bool) -> bool:
+def _is_mean_withheld(run: ScoredRun, name: str, allow_ungraded: bool) -> bool:
     suffix = "_official" if name.endswith("_official") else ""
     return not allow_ungraded and any(run.scores.tasks[e + suffix].is_withheld for e in EIGHT)
 
 
 def csv_text(
-    runs: Sequence[GradedRun], papers: Mapping[str, list[Comparison]], allow_ungraded: bool
+    runs: Sequence[ScoredRun], papers: Mapping[str, list[Comparison]], allow_ungraded: bool
 ) -> str:
     """One number per line, with the columns CSV_COLUMNS."""
     buffer = io.StringIO()
@@ -136,7 +136,7 @@ def csv_text(
 
 
 def _rows(
-    run: GradedRun, cells: Sequence[Comparison], allow_ungraded: bool
+    run: ScoredRun, cells: Sequence[Comparison], allow_ungraded: bool
 ) -> Iterator[dict[str, Any]]:
     beside = {(c.cell.label, c.cell.metric): c for c in cells}
     for label, note in run.notes.items():

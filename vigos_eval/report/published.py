@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vigos_eval.errors import ConfigError, RunFolderError
-from vigos_eval.graded_run import GradedRun
 from vigos_eval.metrics import EIGHT
 from vigos_eval.report.sections import WITHHELD, Section, Table, number, points, signed
+from vigos_eval.scored_run import ScoredRun
 from vigos_eval.types import Score
 
 FIGURES = Path(__file__).with_name("published_figures.json")
@@ -122,7 +122,7 @@ def binomial_error(share: float, n: int) -> float:
     return math.sqrt(share * (1 - share) / n)
 
 
-def compared_with_paper(run: GradedRun, model: str, allow_ungraded: bool) -> list[Comparison]:
+def compared_with_paper(run: ScoredRun, model: str, allow_ungraded: bool) -> list[Comparison]:
     """Every cell that both the paper and the run have.
 
     Raises:
@@ -142,7 +142,7 @@ def compared_with_paper(run: GradedRun, model: str, allow_ungraded: bool) -> lis
 
 
 def _comparisons(
-    run: GradedRun, cells: list[PublishedCell], allow_ungraded: bool
+    run: ScoredRun, cells: list[PublishedCell], allow_ungraded: bool
 ) -> Iterator[Comparison]:
     for cell in cells:
         ours = _ours(run, cell)
@@ -163,7 +163,7 @@ def _verdict(low: float, high: float) -> CellVerdict:
     return "higher" if low > 0 else "lower" if high < 0 else "consistent"
 
 
-def _ours(run: GradedRun, cell: PublishedCell) -> Score | None:
+def _ours(run: ScoredRun, cell: PublishedCell) -> Score | None:
     if cell.label == "mean of eight":
         return run.scores.means.get(cell.metric)
     task = run.scores.tasks.get(cell.label)
@@ -176,12 +176,12 @@ def _ours(run: GradedRun, cell: PublishedCell) -> Score | None:
     return task.avg if cell.metric == "avg@5" else task.passes[4]
 
 
-def _is_withheld(run: GradedRun, label: str) -> bool:
+def _is_withheld(run: ScoredRun, label: str) -> bool:
     labels = EIGHT if label == "mean of eight" else (label,)
     return any(run.scores.tasks[name].is_withheld for name in labels)
 
 
-def paper_section(run: GradedRun, model: str, comparisons: list[Comparison]) -> Section:
+def paper_section(run: ScoredRun, model: str, comparisons: list[Comparison]) -> Section:
     """The published figures beside ours."""
     rows = tuple(_row(c) for c in comparisons)
     order = [c.cell.label for c in comparisons]

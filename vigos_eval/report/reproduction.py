@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from vigos_eval.graded_run import GradedRun
 from vigos_eval.protocol import load_protocol
 from vigos_eval.report.published import figures
 from vigos_eval.report.sections import Section, Table
+from vigos_eval.scored_run import ScoredRun
 
 State = Literal["same", "differs", "not published"]
 
@@ -41,7 +41,7 @@ class Condition:
     state: State
 
 
-def conditions(run: GradedRun, model: str) -> list[Condition]:
+def conditions(run: ScoredRun, model: str) -> list[Condition]:
     """Everything that must be the same before a run is a reproduction, with its state."""
     return [*_protocol(run), _judge(run), *_tasks(run), _checkpoint(run, model)]
 
@@ -50,7 +50,7 @@ def _state(paper: object, here: object) -> State:
     return "same" if paper == here else "differs"
 
 
-def _protocol(run: GradedRun) -> Iterator[Condition]:
+def _protocol(run: ScoredRun) -> Iterator[Condition]:
     paper = asdict(load_protocol("paper"))
     for name in PROTOCOL_FIELDS:
         here = run.protocol.get(name)
@@ -62,7 +62,7 @@ def _protocol(run: GradedRun) -> Iterator[Condition]:
         yield Condition(name, "?", shown, "not published")
 
 
-def _judge(run: GradedRun) -> Condition:
+def _judge(run: ScoredRun) -> Condition:
     judge = run.protocol.get("judge") or {}
     mode, name = judge.get("mode", "rules"), judge.get("model", "")
     expected = figures()["judge"]
@@ -71,7 +71,7 @@ def _judge(run: GradedRun) -> Condition:
     return Condition("judge", f"llm: {expected}", here, "same" if is_same else "differs")
 
 
-def _tasks(run: GradedRun) -> Iterator[Condition]:
+def _tasks(run: ScoredRun) -> Iterator[Condition]:
     for label, task in run.scores.tasks.items():
         facts = run.tasks.get(label, {})
         plain = label.removesuffix("_official")
@@ -91,7 +91,7 @@ def _tasks(run: GradedRun) -> Iterator[Condition]:
         yield Condition(f"{label}: rows", str(rows), str(task.graded), _state(rows, task.graded))
 
 
-def _checkpoint(run: GradedRun, model: str) -> Condition:
+def _checkpoint(run: ScoredRun, model: str) -> Condition:
     pretrained = str(run.settings["model"].get("pretrained", "?"))
     last = pretrained.rstrip("/").rsplit("/", 1)[-1]
     return Condition("checkpoint", model, pretrained, _state(model.lower(), last.lower()))
@@ -110,7 +110,7 @@ def _short(value: object) -> str:
     return text if len(text) <= CELL else f"{text[:half]} .. {text[-half:]}"
 
 
-def reproduction_section(run: GradedRun, model: str) -> Section:
+def reproduction_section(run: ScoredRun, model: str) -> Section:
     """What differs, what nobody published, and what would make it a reproduction."""
     found = conditions(run, model)
     rows = tuple((c.what, _short(c.paper), _short(c.here)) for c in found if c.state == "differs")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vigos_eval.graded_run import GradedRun
 from vigos_eval.metrics import EIGHT
 from vigos_eval.report.sections import NOTHING, WITHHELD, Section, Table, number, percent, points
+from vigos_eval.scored_run import ScoredRun
 from vigos_eval.scores import TaskScore
 from vigos_eval.types import Score
 
@@ -36,7 +36,7 @@ def task_order(label: str) -> tuple[bool, int, str]:
     return label.endswith("_official"), known, label
 
 
-def shown_tasks(run: GradedRun) -> list[TaskScore]:
+def shown_tasks(run: ScoredRun) -> list[TaskScore]:
     """The tasks of the main table, in order."""
     found = [task for task in run.scores.tasks.values() if not is_vilp(task.label)]
     return sorted(found, key=lambda task: task_order(task.label))
@@ -47,7 +47,7 @@ def score_cell(task: TaskScore, score: Score, allow_ungraded: bool) -> str:
     return WITHHELD if task.is_withheld and not allow_ungraded else points(score)
 
 
-def mean_of(run: GradedRun, metric: str, suffix: str, allow_ungraded: bool) -> str | None:
+def mean_of(run: ScoredRun, metric: str, suffix: str, allow_ungraded: bool) -> str | None:
     """The cell of a mean of eight; None when there is none.
 
     A mean over a withheld score is withheld too.
@@ -61,7 +61,7 @@ def mean_of(run: GradedRun, metric: str, suffix: str, allow_ungraded: bool) -> s
     return points(mean)
 
 
-def score_section(run: GradedRun, allow_ungraded: bool) -> Section:
+def score_section(run: ScoredRun, allow_ungraded: bool) -> Section:
     """The main table: one row per benchmark, then the mean of eight."""
     tasks = shown_tasks(run)
     ks = sorted({task.k for task in tasks if task.k})
@@ -92,7 +92,7 @@ def score_section(run: GradedRun, allow_ungraded: bool) -> Section:
 
 
 def _score_row(
-    run: GradedRun, task: TaskScore, allow_ungraded: bool, name_k: bool
+    run: ScoredRun, task: TaskScore, allow_ungraded: bool, name_k: bool
 ) -> tuple[str, ...]:
     star = " *" if task.label in run.notes or task.skipped else ""
     k = f" (k={task.k})" if name_k else ""
@@ -110,7 +110,7 @@ def _score_row(
     )
 
 
-def _score_notes(run: GradedRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
+def _score_notes(run: ScoredRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
     yield (
         "Percent ± standard error (points, clustered). ungraded: questions, left out of every "
         "mean. unparsed, truncated, format: % of responses without an answer, cut off at the "
@@ -134,7 +134,7 @@ def _score_notes(run: GradedRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
         yield "cv_bench_official: (2D + 3D)/2 with 2D = (ADE20K + COCO)/2, as its authors report it."
 
 
-def passes_section(run: GradedRun, allow_ungraded: bool) -> Section:
+def passes_section(run: ScoredRun, allow_ungraded: bool) -> Section:
     """Pass@j for every j <= k."""
     tasks = [task for task in shown_tasks(run) if task.passes]
     most = max((task.k for task in tasks), default=0)
@@ -157,7 +157,7 @@ def passes_section(run: GradedRun, allow_ungraded: bool) -> Section:
     return Section("Pass@j", table=table if rows else None)
 
 
-def vilp_section(run: GradedRun, allow_ungraded: bool) -> Section | None:
+def vilp_section(run: ScoredRun, allow_ungraded: bool) -> Section | None:
     """Score, Prior and per-position accuracy, by our word rule and by the official rule."""
     tasks = [task for task in run.scores.tasks.values() if is_vilp(task.label)]
     parts = ("score", "prior", "image1", "image2", "image3")
@@ -184,7 +184,7 @@ def vilp_section(run: GradedRun, allow_ungraded: bool) -> Section | None:
     return Section("ViLP", table=Table(columns, tuple(rows), left=2), notes=tuple(notes))
 
 
-def subgroup_sections(run: GradedRun, allow_ungraded: bool) -> Iterator[Section]:
+def subgroup_sections(run: ScoredRun, allow_ungraded: bool) -> Iterator[Section]:
     """One table per task and group name."""
     for task in shown_tasks(run):
         for name, groups in task.subgroups.items():
@@ -202,7 +202,7 @@ def subgroup_sections(run: GradedRun, allow_ungraded: bool) -> Iterator[Section]
             yield Section(f"{task.label} by {name}", table=Table(columns, rows))
 
 
-def side_by_side_sections(runs: Sequence[GradedRun], allow_ungraded: bool) -> Iterator[Section]:
+def side_by_side_sections(runs: Sequence[ScoredRun], allow_ungraded: bool) -> Iterator[Section]:
     """Benchmarks down, runs across, Pass@k and Avg@k each."""
     labels = sorted({task.label for run in runs for task in shown_tasks(run)}, key=task_order)
     for start in range(0, len(runs), RUNS_SIDE_BY_SIDE):
@@ -223,7 +223,7 @@ def side_by_side_sections(runs: Sequence[GradedRun], allow_ungraded: bool) -> It
         yield Section("Side by side", lines=names, table=table)
 
 
-def _pair(run: GradedRun, label: str, allow_ungraded: bool) -> tuple[str, str]:
+def _pair(run: ScoredRun, label: str, allow_ungraded: bool) -> tuple[str, str]:
     task = run.scores.tasks.get(label)
     if task is None or not task.passes:
         return NOTHING, NOTHING
@@ -233,7 +233,7 @@ def _pair(run: GradedRun, label: str, allow_ungraded: bool) -> tuple[str, str]:
     )
 
 
-def _mean_pair(run: GradedRun, allow_ungraded: bool) -> tuple[str, str]:
+def _mean_pair(run: ScoredRun, allow_ungraded: bool) -> tuple[str, str]:
     k = max((task.k for task in shown_tasks(run)), default=0)
     return (
         mean_of(run, f"pass@{k}", "", allow_ungraded) or NOTHING,

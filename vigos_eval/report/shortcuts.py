@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vigos_eval.errors import UnpairedRunsError
-from vigos_eval.graded_run import GradedRun, PositionedAnswers
 from vigos_eval.grading import grade
 from vigos_eval.marks import POSITION, PRIOR_POSITION, SCORE_POSITIONS, Mark
 from vigos_eval.report.score_tables import task_order
 from vigos_eval.report.sections import Section, Table, number, percent, signed
+from vigos_eval.scored_run import PositionedAnswers, ScoredRun
 from vigos_eval.stats import Estimate, clustered_mean
 from vigos_eval.types import Outcome, Sample
 
@@ -39,10 +39,10 @@ class Survival:
     surviving: Estimate
 
 
-def normal_run_of(control: GradedRun, runs: Sequence[GradedRun]) -> GradedRun | None:
+def normal_run_of(control: ScoredRun, runs: Sequence[ScoredRun]) -> ScoredRun | None:
     """The run of the same model and protocol without the control, or None."""
 
-    def identity(run: GradedRun) -> object:
+    def identity(run: ScoredRun) -> object:
         fields = dict(run.settings.get("fingerprint_fields") or {})
         fields.pop("control", None)
         return fields, run.settings["model"], run.settings["protocol"]
@@ -51,7 +51,7 @@ def normal_run_of(control: GradedRun, runs: Sequence[GradedRun]) -> GradedRun | 
     return next((r for r in runs if r.control is None and identity(r) == wanted), None)
 
 
-def survivals(normal: GradedRun, control: GradedRun) -> list[Survival]:
+def survivals(normal: ScoredRun, control: ScoredRun) -> list[Survival]:
     """Per task, what survives of the score under the control.
 
     Raises:
@@ -65,7 +65,7 @@ def survivals(normal: GradedRun, control: GradedRun) -> list[Survival]:
     ]
 
 
-def _marks(run: GradedRun, label: str) -> dict[str, Mark]:
+def _marks(run: ScoredRun, label: str) -> dict[str, Mark]:
     return {mark.key: mark for mark in run.marks if mark.label == label}
 
 
@@ -100,7 +100,7 @@ def _mean(values: Iterable[float]) -> float:
     return float(found.mean()) if found.size else math.nan
 
 
-def survival_section(normal: GradedRun, control: GradedRun) -> Section:
+def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
     """The table of one control beside its run."""
     rows = tuple(
         (
@@ -150,7 +150,7 @@ class Flips:
 SAYINGS = ("correct", "prior", "other", "none", "ungraded")
 
 
-def prior_flips(run: GradedRun) -> Iterator[Flips]:
+def prior_flips(run: ScoredRun) -> Iterator[Flips]:
     """Per ViLP task, how often the prior is said although the image contradicts it."""
     for label in sorted({asked.label for asked in run.positioned}):
         here = [asked for asked in run.positioned if asked.label == label]
@@ -228,7 +228,7 @@ def _prior_matcher() -> Callable[[str, Sample], bool]:
     return is_prior
 
 
-def flip_section(runs: Sequence[GradedRun]) -> Section | None:
+def flip_section(runs: Sequence[ScoredRun]) -> Section | None:
     """The prior-flip table over runs and controls."""
     rows = [
         (

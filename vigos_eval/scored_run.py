@@ -42,7 +42,7 @@ class PositionedAnswers:
 
 
 @dataclass(frozen=True)
-class GradedRun:
+class ScoredRun:
     """One run folder, read.
 
     Attributes:
@@ -106,7 +106,7 @@ def _compared(protocol: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, "judge.mode": judge.get("mode"), "judge.model": judge.get("model")}
 
 
-def read_run(folder: Path) -> GradedRun:
+def read_run(folder: Path) -> ScoredRun:
     """The run in a folder.
 
     Raises:
@@ -126,7 +126,7 @@ def read_run(folder: Path) -> GradedRun:
     _refuse_strangers(folder, marks, verdicts)
     marks.sort(key=lambda mark: mark.key)
     scores = scores_of(marks)
-    return GradedRun(
+    return ScoredRun(
         folder=folder,
         settings=settings,
         marks=tuple(marks),
