@@ -69,16 +69,27 @@ class Server:
         faults: 5xx replies in a row.
         is_suspect: A connection failed; it is being examined and gets no new requests.
         is_dead: Taken out for the rest of the run.
+        share: Requests it may have on the wire at once.
+        slots: Those of them that are free.
     """
 
-    def __init__(self, url: str, client: openai.AsyncOpenAI, key_env: str) -> None:
+    def __init__(self, url: str, settings: EngineSettings, key: str, share: int) -> None:
+        import openai
+
         self.url = url
+        self.share = share
+        self.slots = asyncio.Semaphore(share)
         self.outstanding = 0
         self.faults = 0
         self.is_suspect = False
         self.is_dead = False
-        self._client = client
-        self._key_env = key_env
+        self._key_env = settings.key_env
+        self._client = openai.AsyncOpenAI(
+            base_url=url,
+            api_key=key,
+            max_retries=0,
+            http_client=bounded_client(self.slots, settings.timeout_s),
+        )
 
     async def completion(self, body: Json) -> bytes | Failure:
         """The body of the reply to a chat request.
@@ -178,16 +189,21 @@ def _retry_after_s(error: openai.APIStatusError) -> float:
 
 
 def open_servers(settings: EngineSettings) -> list[Server]:
-    """A client for every URL of `base_url`, under one bound of requests in flight.
+    """A client for every URL of `base_url`, each with its share of the requests in flight.
+
+    Shares and not one common bound: requests that wait for a slow server would take the slots of
+    a fast one.
 
     Must be called inside the event loop that will use them.
 
     Raises:
         ConfigError: A URL that is none, stands twice, or a key variable that is not set.
     """
-    import openai
-
     urls = [url.strip().rstrip("/") for url in settings.base_url.split(";") if url.strip()]
+    if not urls:
+        raise ConfigError(
+            f"base_url={settings.base_url!r} names no server; write http://HOST:PORT/v1"
+        )
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -196,21 +212,13 @@ def open_servers(settings: EngineSettings) -> list[Server]:
             )
         if urls.count(url) > 1:
             raise ConfigError(f"base_url names {url} twice; name every server once")
-    key = api_key(settings.key_env)
-    slots = asyncio.Semaphore(settings.concurrency)
-    return [
-        Server(
-            url,
-            openai.AsyncOpenAI(
-                base_url=url,
-                api_key=key,
-                max_retries=0,
-                http_client=bounded_client(slots, settings.timeout_s),
-            ),
-            settings.key_env,
+    if settings.concurrency < len(urls):
+        raise ConfigError(
+            f"concurrency={settings.concurrency} is below the number of servers, {len(urls)}"
         )
-        for url in urls
-    ]
+    key = api_key(settings.key_env)
+    whole, rest = divmod(settings.concurrency, len(urls))
+    return [Server(url, settings, key, whole + (i < rest)) for i, url in enumerate(urls)]
 
 
 def api_key(key_env: str) -> str:
@@ -236,7 +244,7 @@ def bounded_client(slots: asyncio.Semaphore, timeout_s: float) -> httpx.AsyncCli
     requests are really with the servers while the next ones are prepared.
 
     Args:
-        slots: Shared by all servers: requests in flight at once.
+        slots: Requests to this server that may be in flight at once.
         timeout_s: Limit per request, seconds.
     """
     import aiohttp

@@ -182,8 +182,13 @@ class Pool:
             return
         server.is_dead = True
         server.is_suspect = False
-        left = [other.url for other in self.servers if not other.is_dead]
-        rest = f"its requests go to {', '.join(left)}" if left else "no other is left"
+        left = [other for other in self.servers if not other.is_dead]
+        for slot in range(server.share if left else 0):
+            heir = left[slot % len(left)]
+            heir.share += 1
+            heir.slots.release()
+        names = ", ".join(other.url for other in left)
+        rest = f"its requests go to {names}" if left else "no other is left"
         print(f"server {server.url} is taken out ({reason}); {rest}", file=sys.stderr, flush=True)
 
 
@@ -193,6 +198,6 @@ def _refused(key: str, refusal: Refusal) -> str:
     if "context length" in words or "context_length" in words or "maximum model length" in words:
         return (
             f"prompt {key} is longer than the server's context: {refusal.text}. Serve with a "
-            "larger --max-model-len, or pass a smaller max_pixels"
+            "larger --max-model-len, or pass a smaller max_new_tokens or max_pixels"
         )
     return f"prompt {key}: {refusal}"
