@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from vigos_eval.records import (
     read_verdicts,
     verdict_line,
 )
+from vigos_eval.report import ReportOptions, report_text
 from vigos_eval.run_folder import close_run, write_text
+from vigos_eval.scored_run import read_run
 from vigos_eval.scores import RunScores, scores_text
 from vigos_eval.scoring import publish_verdicts
 
@@ -47,7 +50,14 @@ def finish_run(
         error = _from_rank_0(error)
     if error is not None:
         raise error
-    publish_verdicts(read_completions(folder), read_verdicts(folder))
+    if rank == 0:
+        print(
+            f"vigos: run folder {folder}; see it with: vigos-eval report {folder}, or "
+            f"vigos-eval view {folder}",
+            file=sys.stderr,
+            flush=True,
+        )
+    publish_verdicts(folder, read_completions(folder), read_verdicts(folder))
 
 
 def grade_run_folder(
@@ -81,6 +91,8 @@ def grade_run_folder(
             "allow_ungraded=true"
         )
     write_text(folder / "scores.json", scores_text(scores))
+    options = ReportOptions(format="md", allow_ungraded=is_allowing_ungraded)
+    write_text(folder / "report.md", report_text([read_run(folder)], options))
     return graded, scores
 
 

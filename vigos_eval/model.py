@@ -6,11 +6,10 @@ What is asked is asking.py's, how it is answered the engines', what it is worth 
 from __future__ import annotations
 
 import datetime
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
@@ -19,6 +18,7 @@ from vigos_eval.active import activate
 from vigos_eval.asking import Asked, Asking, Question, ask
 from vigos_eval.benchmarks import sample_from_row
 from vigos_eval.controls import blind, shuffled
+from vigos_eval.ending import stop
 from vigos_eval.engines.base import Engine
 from vigos_eval.engines.open import open_engine
 from vigos_eval.errors import DataError, UserError
@@ -28,7 +28,7 @@ from vigos_eval.journal import Journal
 from vigos_eval.model_args import RunSettings, read_model_args
 from vigos_eval.progress import Progress
 from vigos_eval.protocol import VILP_TASKS, Protocol, with_overrides
-from vigos_eval.records import CompletionRecord, completion_files, read_completions
+from vigos_eval.records import CompletionRecord, completion_files, read_completions, task_label
 from vigos_eval.run_folder import RunDescription, open_run
 from vigos_eval.sources import checkpoint_identity, recorded_settings
 from vigos_eval.types import Sample
@@ -181,27 +181,12 @@ def resolved_protocol(protocol: Protocol, tasks: Mapping[str, HostedTask]) -> Pr
     return with_overrides(protocol, overrides)
 
 
-def stop(error: UserError) -> NoReturn:
-    """End a command with the user's error as its last line; a Python caller gets the exception.
-
-    The host's command line catches every exception, prints a traceback and exits with 0.
-    """
-    if Path(sys.argv[0]).name in ("lmms-eval", "lmms_eval", "vigos-eval", "vigos_eval") or (
-        Path(sys.argv[0]).parent.name == "lmms_eval"
-    ):
-        print(f"vigos: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
-    raise error
-
-
 def now() -> str:
     """The time in UTC, ISO 8601, seconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _label(question: Question) -> str:
-    from vigos_eval.records import task_label
-
     return task_label(question.task, question.source)
 
 

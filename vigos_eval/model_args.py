@@ -87,7 +87,7 @@ def read_model_args(args: Mapping[str, Any]) -> RunSettings:
     known = {*PROTOCOL_ARGS, *JUDGE_ARGS, *ENGINE_ARGS, *RUN_ARGS}
     if unknown := sorted(args.keys() - known - HOST_ARGS):
         near = difflib.get_close_matches(unknown[0], known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ConfigError(
             f"unknown model arg {unknown[0]!r}{hint} Known: {', '.join(sorted(known))}"
         )

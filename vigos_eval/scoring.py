@@ -33,15 +33,19 @@ class RowIdentity:
 # The host's process_results knows neither the model nor the run folder: the verdicts of the run
 # that was just graded in this process wait here.
 _verdicts: dict[RowIdentity, VerdictRecord] = {}
+_folders: list[Path] = []
 _faults: list[str] = []
 _lock = threading.Lock()
 
 
 def publish_verdicts(
-    completions: Mapping[str, CompletionRecord], verdicts: Mapping[str, VerdictRecord]
+    folder: Path,
+    completions: Mapping[str, CompletionRecord],
+    verdicts: Mapping[str, VerdictRecord],
 ) -> None:
     """Make a graded run's verdicts known to `row_metrics`, in place of any earlier run's."""
     with _lock:
+        _folders.append(folder)
         _verdicts.clear()
         for key, record in completions.items():
             texts = tuple(response.text for response in record.responses)
@@ -78,6 +82,12 @@ def attempt_metrics(sample: Sample, attempts: Sequence[Attempt]) -> dict[str, fl
         name = "prior" if sample.subgroups[POSITION] == PRIOR_POSITION else "score"
         return {name: float(correct > 0)}
     return {f"pass@{k}": float(correct > 0), f"avg@{k}": correct / k}
+
+
+def finished_runs() -> tuple[Path, ...]:
+    """Folders of the runs that were graded in this process."""
+    with _lock:
+        return tuple(_folders)
 
 
 def record_fault(message: str) -> None:

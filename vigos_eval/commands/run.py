@@ -88,7 +88,7 @@ def _lmms_eval(words: list[str]) -> None:
 
 
 def _outcome(output: Path, started: float) -> int:
-    from vigos_eval.scoring import recorded_faults
+    from vigos_eval.scoring import finished_runs, recorded_faults
 
     if faults := recorded_faults():
         print(
@@ -105,4 +105,17 @@ def _outcome(output: Path, started: float) -> int:
             "vigos-eval run: lmms-eval wrote no results; the reason stands above", file=sys.stderr
         )
         return 1
+    for folder in finished_runs():
+        print(_summary(folder))
     return 0
+
+
+def _summary(folder: Path) -> str:
+    """The run's own table, with errors and shares that the host's has no room for."""
+    from vigos_eval.report import ReportOptions, report_text
+    from vigos_eval.scored_run import read_run
+
+    options = ReportOptions(
+        is_with_subgroups=False, allow_ungraded=True, is_coloured=sys.stdout.isatty()
+    )
+    return report_text([read_run(folder)], options) + f"\nrun folder: {folder}"
