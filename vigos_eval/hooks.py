@@ -21,6 +21,7 @@ from vigos_eval.benchmarks import question_from_row, rows_of, sample_from_row
 from vigos_eval.benchmarks.cv_bench import combined
 from vigos_eval.benchmarks.loading import ROW
 from vigos_eval.benchmarks.task_yaml import data_parts
+from vigos_eval.ending import stop
 from vigos_eval.errors import UserError
 from vigos_eval.images import decoded
 from vigos_eval.prompts import build_prompt
@@ -66,7 +67,6 @@ class VigosTask(ConfigurableMessagesTask):
         Raises:
             DataError: The data cannot be had, is empty, or lacks a column.
         """
-        from vigos_eval.model import stop
 
         split = self.config.test_split
         try:
