@@ -118,13 +118,13 @@ class _Probe:
         """Raise an EngineError unless n samples came back and the prefill was continued."""
         try:
             generated(reply, "probe", self._decoding, self._server.url)
+            if self._prefill:
+                await self._check_prefill(reply, body)
         except UnfinishedReply as stopped:
             raise EngineError(f"{self._server.url}: {stopped}") from stopped
-        if self._prefill:
-            await self._check_prefill(parsed(reply, self._server.url), body)
 
-    async def _check_prefill(self, told: Json, body: Json) -> None:
-        read = told.get("prompt_text")
+    async def _check_prefill(self, told: bytes, body: Json) -> None:
+        read = parsed(told, self._server.url).get("prompt_text")
         if isinstance(read, str):  # vLLM shows the prompt that the model read
             if not read.endswith(self._prefill):
                 raise self._no_prefill(f"the prompt it reads ends with {read[-60:]!r}")
@@ -140,8 +140,8 @@ class _Probe:
         if isinstance(reply, Refusal):
             return  # it takes the open turn only
         counts = [
-            int((answer.get("usage") or {}).get("prompt_tokens") or 0)
-            for answer in (told, parsed(reply, self._server.url))
+            generated(answer, "probe", self._decoding, self._server.url).prompt_tokens
+            for answer in (told, reply)
         ]
         if 0 in counts:
             raise self._no_prefill("it tells no prompt_tokens, so nothing shows that it would")

@@ -36,14 +36,10 @@ def generated(reply: bytes, key: str, decoding: Decoding, server: str) -> Genera
         UnfinishedReply: A sample ended for another reason than its end or the token limit.
     """
     body = parsed(reply, server)
-    choices = body.get("choices")
+    if not _is_completion(body):
+        raise EngineError(f"{server}: the reply is no chat completion: {shown(reply)}")
+    choices = body["choices"]
     usage = body.get("usage") or {}
-    if (
-        not isinstance(choices, list)
-        or not all(isinstance(choice, dict) for choice in choices)
-        or not isinstance(usage, dict)
-    ):
-        raise EngineError(f"{server}: the reply holds no choices: {shown(reply)}")
     asked = samples_asked(decoding)
     if len(choices) != asked:
         raise EngineError(
@@ -54,24 +50,23 @@ def generated(reply: bytes, key: str, decoding: Decoding, server: str) -> Genera
     texts = [_text(choice, key, server) for choice in ordered]
     reasons = [_finish_reason(choice, key, server) for choice in ordered]
     ids = [tuple(choice.get("token_ids") or ()) for choice in ordered]
+    total = sum(map(len, ids)) if all(ids) else usage.get("completion_tokens") or 0
+    if total > asked * decoding.max_new_tokens:
+        raise EngineError(
+            f"{server}: {total} tokens came back for prompt {key}, but n={asked} samples of "
+            f"max_new_tokens={decoding.max_new_tokens} were asked: this server ignores max_tokens"
+        )
     if all(ids):
         tokens = [len(sample) for sample in ids]
     else:
-        tokens = token_shares(
-            int(usage.get("completion_tokens") or 0), texts, reasons, decoding.max_new_tokens
-        )
-    if sum(tokens) > asked * decoding.max_new_tokens:
-        raise EngineError(
-            f"{server}: {sum(tokens)} tokens came back for prompt {key}, but n={asked} samples of "
-            f"max_new_tokens={decoding.max_new_tokens} were asked: this server ignores max_tokens"
-        )
+        tokens = token_shares(total, texts, reasons, decoding.max_new_tokens)
     samples = [
         Completion(text, count, reason, sample)
         for text, count, reason, sample in zip(texts, tokens, reasons, ids, strict=True)
     ]
     return Generated(
         key=key,
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        prompt_tokens=usage.get("prompt_tokens") or 0,
         completions=tuple(samples * (decoding.n // asked)),
         prompt_ids=tuple(body.get("prompt_token_ids") or ()),
     )
@@ -85,7 +80,7 @@ def parsed(reply: bytes, server: str) -> Json:
     """
     try:
         body = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         kind = "a web page" if b"<html" in reply[:1000].lower() else "no JSON object"
@@ -94,6 +89,32 @@ def parsed(reply: bytes, server: str) -> Json:
             "is the address of the API and usually ends in /v1"
         )
     return body
+
+
+def _is_completion(body: Json) -> bool:
+    """What is read below is there, and of the types that JSON should give it."""
+
+    def are_ids(value: Any) -> bool:
+        return value is None or (
+            isinstance(value, list) and all(isinstance(token, int) for token in value)
+        )
+
+    choices, usage = body.get("choices"), body.get("usage") or {}
+    return (
+        isinstance(choices, list)
+        and all(
+            isinstance(choice, dict)
+            and isinstance(choice.get("message"), dict)
+            and isinstance(choice.get("index", 0), int)
+            and are_ids(choice.get("token_ids"))
+            for choice in choices
+        )
+        and isinstance(usage, dict)
+        and all(
+            isinstance(usage.get(name) or 0, int) for name in ("prompt_tokens", "completion_tokens")
+        )
+        and are_ids(body.get("prompt_token_ids"))
+    )
 
 
 def shown(reply: bytes) -> str:
@@ -133,7 +154,7 @@ def token_shares(
 
 
 def _text(choice: Mapping[str, Any], key: str, server: str) -> str:
-    message = choice.get("message") or {}
+    message = choice["message"]
     if message.get("reasoning") or message.get("reasoning_content"):
         raise EngineError(
             f"{server} moves part of prompt {key}'s answer into a field of its own; restart it "
