@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from vigos_eval.compare.gate import EXIT_CODES, Decision, GateVerdict, decide
-from vigos_eval.compare.pairing import paired_tasks, parse_metric
+from vigos_eval.compare.pairing import paired_tasks, parse_metric, refuse_incomparable
 from vigos_eval.errors import ConfigError
 from vigos_eval.scored_run import ScoredRun
 
@@ -38,5 +38,6 @@ def compare_runs(
     """
     if not (math.isfinite(max_drop_points) and 0 <= max_drop_points <= 100):
         raise ConfigError(f"--max-drop {max_drop_points:g}; give points in 0..100, e.g. 1.0")
+    refuse_incomparable(base, candidate)
     paired = paired_tasks(base, candidate, parse_metric(metric), tasks)
     return decide(paired, max_drop_points / 100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +50,7 @@ class PairedTask:
         strata: Groups behind the weights, or None.
         noise: Variance of candidate - base per question from sampling attempts alone, shape
             (n,); None when it cannot be known (one attempt, or Pass@j).
+        is_noise_whole: False when `noise` is 0 for some questions because it is unknown there.
         k: Attempts per question.
         ungraded: Questions left out because grading failed in either run.
         asked: Questions asked in both runs.
@@ -63,6 +63,7 @@ class PairedTask:
     weights: Floats | None = None
     strata: tuple[str, ...] | None = None
     noise: Floats | None = None
+    is_noise_whole: bool = True
     k: int = 1
     ungraded: int = 0
     asked: int = 0
@@ -89,12 +90,11 @@ def paired_tasks(
     """The tasks of two runs, question by question.
 
     Raises:
-        RunFolderError: A control or a partial run; names the field.
-        ProtocolMismatch: Prompt, decoding, judge, grading or k differ; names the field.
+        RunFolderError: A task without a question that both were asked.
+        ProtocolMismatch: k differs.
         UnpairedRunsError: The questions differ; names three.
         ConfigError: A task neither run has, or a metric the runs cannot give.
     """
-    refuse_incomparable(base, candidate)
     labels = _labels(base, candidate, tasks)
     for label in labels:
         _refuse_other_questions(label, base, candidate)
@@ -112,8 +112,10 @@ def paired_tasks(
     return found
 
 
-def refuse_incomparable(base: ScoredRun, candidate: ScoredRun) -> None:
-    """Raise unless the two runs were asked and graded alike, and wholly.
+def refuse_incomparable(
+    base: ScoredRun, candidate: ScoredRun, *, is_partial_allowed: bool = False
+) -> None:
+    """Raise unless the two runs were asked and graded alike, and (but for planning) wholly.
 
     Raises:
         RunFolderError: A control or a partial run.
@@ -124,7 +126,7 @@ def refuse_incomparable(base: ScoredRun, candidate: ScoredRun) -> None:
             raise RunFolderError(
                 f"{run.folder}: control is {run.control!r}; a control is a diagnostic and never compared"
             )
-        if run.settings["partial"]:
+        if run.settings["partial"] and not is_partial_allowed:
             raise RunFolderError(
                 f"{run.folder}: partial is true (limit {run.settings.get('limit')}); finish it with "
                 "its own command, without --limit"
@@ -264,15 +266,20 @@ def _noise(mark: Mark) -> float:
 
 
 def pooled(tasks: Sequence[PairedTask]) -> PairedTask:
-    """All questions of all tasks as one task, each question weighing the same."""
-    noises = [task.noise for task in tasks]
-    known = [noise for noise in noises if noise is not None]
+    """All questions of all tasks as one task, each question weighing the same.
+
+    Where a task's noise is unknown (ViLP's single response) it counts as none: more attempts
+    then help only the other tasks, as they would.
+    """
+    is_any_known = any(task.noise is not None for task in tasks)
+    noise = [task.noise if task.noise is not None else np.zeros(task.base.size) for task in tasks]
     return PairedTask(
         name="pooled",
         base=np.concatenate([task.base for task in tasks]),
         candidate=np.concatenate([task.candidate for task in tasks]),
         clusters=np.concatenate([task.clusters for task in tasks]),
-        noise=np.concatenate(known) if len(known) == len(noises) else None,
+        noise=np.concatenate(noise) if is_any_known else None,
+        is_noise_whole=all(task.noise is not None for task in tasks),
         k=max(task.k for task in tasks),
         ungraded=sum(task.ungraded for task in tasks),
         asked=sum(task.asked for task in tasks),
@@ -287,12 +294,3 @@ def swapped(task: PairedTask) -> PairedTask:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:40]} .. {text[-16:]}"
-
-
-def is_known(value: float) -> bool:
-    """Neither NaN nor infinite.
-
-    >>> is_known(0.5), is_known(math.inf)
-    (True, False)
-    """
-    return math.isfinite(value)
