@@ -54,5 +54,6 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     place = "; full-size images lie beside it, move both together" if written.side_folder else ""
-    print(f"{written.path}: {written.questions:,} questions, {written.size / 1e6:.1f} MB{place}")
+    questions = f"{written.questions:,} question{'' if written.questions == 1 else 's'}"
+    print(f"{written.path}: {questions}, {written.size / 1e6:.1f} MB{place}")
     return 0

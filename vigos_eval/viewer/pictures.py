@@ -24,7 +24,7 @@ from vigos_eval.records import ImageRef
 INLINE_LIMIT_BYTES = 30_000_000
 THUMBNAIL_PIXELS = 224
 # Pillow knows more formats; some of them start other programs (EPS) or are rarely tested.
-DECODED_FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF")
+DECODED_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 # What every browser shows, by Pillow's name of the format; the rest is stored as PNG for the page.
 SHOWN_FORMATS = {
     "PNG": (".png", "image/png"),

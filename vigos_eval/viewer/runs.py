@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def pairing_notices(run: ViewedRun, base: ViewedRun) -> tuple[str, ...]:
     ):
         if missing:
             named = ", ".join(missing[:3])
-            notices.append(f"Only in {where}: {len(missing):,} questions, e.g. {named}.")
+            notices.append(f"Only in {where}: {counted(missing)}, e.g. {named}.")
     otherwise = [
         key
         for key in run.completions.keys() & base.completions.keys()
@@ -141,8 +141,17 @@ def pairing_notices(run: ViewedRun, base: ViewedRun) -> tuple[str, ...]:
     ]
     if otherwise:
         named = ", ".join(sorted(otherwise)[:3])
-        notices.append(f"{len(otherwise):,} questions have another text in the base, e.g. {named}.")
+        notices.append(f"With another text in the base: {counted(otherwise)}, e.g. {named}.")
     return (*notices, *(f"Base: {notice}" for notice in base.notices))
+
+
+def counted(questions: Sequence[object]) -> str:
+    """How many questions, in words.
+
+    >>> counted(["a"]), counted(range(1200))
+    ('1 question', '1,200 questions')
+    """
+    return f"{len(questions):,} question{'' if len(questions) == 1 else 's'}"
 
 
 def _grading_notices(
@@ -159,12 +168,10 @@ def _grading_notices(
     again = f"run: vigos-eval grade {folder}"
     found: list[str] = []
     if ungraded:
-        found.append(
-            f"{len(ungraded):,} questions have no verdict yet, e.g. {ungraded[0]}; {again}"
-        )
+        found.append(f"Without a verdict: {counted(ungraded)}, e.g. {ungraded[0]}; {again}")
     if stale:
         found.append(
-            f"{len(stale):,} questions have another number of verdicts than of responses, "
+            f"With another number of verdicts than of responses: {counted(stale)}, "
             f"e.g. {stale[0]}; {again}"
         )
     return found

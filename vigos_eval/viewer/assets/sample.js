@@ -5,6 +5,7 @@ const SEGMENT = { d: ["description", "Description"], t: ["think", "Think"], a: [
 const OPEN = /^<(description|think)>\s?/;
 const CLOSE = /\s?<\/(description|think)>$/;
 const unfolded = new Set([0]); // attempts shown in full; kept from question to question
+const fillers = new WeakMap(); // attempt card -> lays out its text
 
 /** Text with every occurrence of the search term in a <mark>. */
 function marked(text) {
@@ -82,15 +83,15 @@ function attemptCard(attempt, number, open) {
   flags.append(make("span", "tokens", `${grouped(attempt.tokens)} tokens`));
   summary.append(flags);
   const body = make("div", "attempt-body");
-  // Text is laid out when it is opened, not before: most attempts stay closed.
+  // Text is laid out when a card is opened, not before: most stay closed.
   const fill = () => {
     if (body.childElementCount) return;
     body.append(...attempt.parts.map(segmentBlock).filter((b) => b !== null));
   };
+  fillers.set(card, fill);
   if (open) fill();
-  card.addEventListener("toggle", () => {
-    if (card.open) fill();
-  });
+  // The browser opens a card itself when it finds text on the page.
+  card.addEventListener("toggle", fill);
   card.append(summary, body);
   return card;
 }
@@ -130,7 +131,10 @@ function attemptGrid(sample, one) {
 function unfold(number, open) {
   if (open) unfolded.add(number);
   else unfolded.delete(number);
-  for (const card of pane.querySelectorAll(`details[data-number="${number}"]`)) card.open = open;
+  for (const card of pane.querySelectorAll(`details[data-number="${number}"]`)) {
+    fillers.get(card)();
+    card.open = open;
+  }
 }
 
 function unfoldAll() {
