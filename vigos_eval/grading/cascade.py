@@ -8,7 +8,10 @@ from vigos_eval.errors import GraderFault
 from vigos_eval.grading.choice import grade_choice
 from vigos_eval.grading.expression import same_expression
 from vigos_eval.grading.freetext import alternatives, says_gold
+from vigos_eval.grading.listing import members, same_list
 from vigos_eval.grading.number import parse_quantity, question_unit, same_quantity, stated_quantity
+from vigos_eval.grading.official import mathvision_equal
+from vigos_eval.grading.pool import Compared, compared
 from vigos_eval.grading.surface import INVISIBLE_ENDS, compact, undressed
 from vigos_eval.grading.word import same_word, vilp_rule
 from vigos_eval.types import AnswerKind, Outcome, Sample, Verdict
@@ -43,16 +46,22 @@ def grade(answer: str | None, sample: Sample) -> Verdict:
     answer = answer.strip(INVISIBLE_ENDS)
     if not answer:
         return Verdict(Outcome.WRONG, "the answer is empty")
+    if sample.grading.get("rule") == "mathvision":
+        return _verdict(mathvision_equal(sample.gold, sample.options, answer), answer, sample)
     if sample.kind is AnswerKind.CHOICE:
         return grade_choice(answer, sample)
     if sample.kind is AnswerKind.TEXT:
         return _grade_text(answer, sample)
     try:
-        equal = answer.strip() == sample.gold.strip() or any(
-            len(parts) == 1 and _equal(parts[0], answer, sample) for parts in _golds(sample.gold)
+        equal = answer == sample.gold.strip() or any(
+            _equal(gold, answer, sample) for gold in _golds(sample)
         )
     except GraderFault as fault:
         return Verdict(Outcome.UNGRADED, str(fault), "none")
+    return _verdict(equal, answer, sample)
+
+
+def _verdict(equal: bool, answer: str, sample: Sample) -> Verdict:
     outcome = Outcome.CORRECT if equal else Outcome.WRONG
     return Verdict(outcome, f"{_short(answer)} against gold {_short(sample.gold)}")
 
@@ -102,15 +111,20 @@ def _grade_text(answer: str, sample: Sample) -> Verdict:
     return Verdict(Outcome.UNGRADED, UNDECIDED, "none")
 
 
-def _golds(gold: str) -> tuple[tuple[str, ...], ...]:
-    """Alternatives of a closed gold: only MM-Vet writes them, a "/" is a fraction here."""
-    return alternatives(gold) if "<OR>" in gold or "<AND>" in gold else ((gold,),)
+def _golds(sample: Sample) -> tuple[str, ...]:
+    """The golds of which each alone is right: MM-Vet's <OR>, MMMU's open lists, else the one gold."""
+    if sample.grading.get("rule") == "alternatives":
+        return members(sample.gold)
+    if "<OR>" in sample.gold:
+        return tuple(parts[0] for parts in alternatives(sample.gold) if len(parts) == 1)
+    return (sample.gold,)
 
 
 def _equal(gold: str, answer: str, sample: Sample) -> bool:
     if sample.kind is AnswerKind.WORD:
         return same_word(gold, answer)
-    if sample.kind is AnswerKind.NUMBER:
+    # An alternative of a list of golds is a number or a word of its own.
+    if sample.kind is AnswerKind.NUMBER or sample.grading.get("rule") == "alternatives":
         left, right = parse_quantity(gold), stated_quantity(answer)
         if left is not None and right is not None:
             given = sample.grading.get("precision")
@@ -120,9 +134,23 @@ def _equal(gold: str, answer: str, sample: Sample) -> bool:
             return same_quantity(
                 left, right, precision=int(float(given)) if given else None, unit=unit
             )
-    return same_expression(gold, answer, sample.question) or compact(undressed(gold)) == compact(
-        answer
-    )
+    if sample.kind is AnswerKind.LIST and sample.grading.get("rule") == "alternatives":
+        return _same_member(gold, answer, sample)
+    if sample.kind is AnswerKind.LIST:
+        return same_list(gold, answer, lambda a, b: _same_member(a, b, sample))
+    return _same_formula(gold, answer, sample.question)
+
+
+def _same_member(gold: str, answer: str, sample: Sample) -> bool:
+    return same_word(gold, answer) or _same_formula(gold, answer, sample.question)
+
+
+def _same_formula(gold: str, answer: str, question: str) -> bool:
+    """Our grammar's word, and math-verify's in a worker where our grammar cannot read a side."""
+    equal = same_expression(gold, answer, question)
+    if equal is not None:
+        return equal
+    return compared(undressed(gold), undressed(answer)) is Compared.EQUAL
 
 
 def _short(text: str) -> str:

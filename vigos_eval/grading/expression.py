@@ -16,7 +16,7 @@ from vigos_eval.grading.algebra import free_symbols
 from vigos_eval.grading.number import parse_quantity, same_quantity
 from vigos_eval.grading.scalar import same_scalar
 from vigos_eval.grading.sets import real_set, same_set
-from vigos_eval.grading.surface import compact, folded, undressed
+from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
 from vigos_eval.grading.syntax import parse
 from vigos_eval.grading.tree import Node, SyntaxFault
 
@@ -56,7 +56,8 @@ def same_expression(gold: str, answer: str, question: str = "") -> bool | None:
     try:
         golds, answers = read(gold), read(answer)
     except SyntaxFault:
-        return True if folded(gold) and folded(gold) == folded(answer) else None
+        wordy = is_wordy(gold) and is_wordy(answer)
+        return True if wordy and folded(gold) and folded(gold) == folded(answer) else None
     return same_items(golds, answers, question)
 
 
@@ -91,12 +92,21 @@ def read(text: str) -> tuple[Item, ...]:
         statements = parse(shorter)
     if len(statements) > MAX_ITEMS:
         raise SyntaxFault("too many members")
+    if any(_computes_with_lists(node) for _, node in statements):
+        raise SyntaxFault("sums of lists or matrices")
     items = [
         Item(*label_of(node), mark)
         for mark, statement in statements
         for node in written_out(statement)
     ]
     return tuple(_grouped(items))
+
+
+def _computes_with_lists(node: Node) -> bool:
+    inside = node.kind in ("add", "mul", "div", "neg", "pow") and any(
+        part.kind in ("seq", "matrix", "set") for part in node.args
+    )
+    return inside or any(_computes_with_lists(part) for part in node.args)
 
 
 def _grouped(items: list[Item]) -> list[Item]:

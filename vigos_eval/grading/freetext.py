@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from vigos_eval.grading.surface import folded
+from vigos_eval.grading.surface import folded, undressed
 from vigos_eval.grading.word import same_word
 
 NEGATION = re.compile(
     r"\b(?:not|no|never|neither|nor|isnt|wasnt|arent|werent|dont|doesnt|didnt|cannot|cant|unlike|rather than"
     r"|instead of|except|unclear|unknown|unsure|false|incorrect|wrong)\b"
 )
-LEADING = re.compile(r"^(?:the|an?|in|on|at|by|of|to)\s+")
+LEADING = re.compile(r"^(?:the|an?)\s+")
 
 
 @lru_cache(maxsize=4096)
@@ -35,6 +35,10 @@ def alternatives(gold: str) -> tuple[tuple[str, ...], ...]:
     return tuple(part for part in parts if part)
 
 
+MAX_STATEMENT_CHARS = 300
+"""A longer answer says many things beside its point; it is left to the judge."""
+
+
 def says_gold(gold: str, answer: str) -> bool:
     """Whether the answer states an alternative of the gold, without negation before it.
 
@@ -44,6 +48,15 @@ def says_gold(gold: str, answer: str) -> bool:
     return any(all(_says(part, answer) for part in parts) for parts in alternatives(gold))
 
 
+def _members(text: str) -> list[str]:
+    """The things that an enumeration lists, "a line segment and a circle"."""
+    return [
+        LEADING.sub("", part)
+        for raw in re.split(r",|;|\band\b", undressed(text))
+        if (part := folded(raw))
+    ]
+
+
 def _says(part: str, answer: str) -> bool:
     if same_word(part, answer):
         return True
@@ -51,8 +64,10 @@ def _says(part: str, answer: str) -> bool:
     text = folded(answer)
     if not wanted or (len(wanted) < 2 and wanted != text):
         return False
+    if set(_members(part)) == set(_members(answer)):
+        return True
     match = re.search(rf"(?<![\w]){re.escape(wanted)}(?![\w])", text)
-    if match is None:
+    if match is None or len(answer) > MAX_STATEMENT_CHARS:
         return False
     return (
         NEGATION.search(text[: match.start()]) is None

@@ -183,8 +183,14 @@ class Pool:
         return Compared.EQUAL if equal else Compared.DIFFERENT
 
     def warm(self) -> None:
-        """Start a worker and wait until it has loaded its libraries (a second or two)."""
-        self._returned(self._taken())
+        """Start all workers and wait until they have loaded their libraries (a second or two)."""
+        with self._lock:
+            self._forget_if_forked()
+            while self._count < WORKERS:
+                self._idle.append(_Worker(_started()))
+                self._count += 1
+        for worker in [self._taken() for _ in range(WORKERS)]:
+            self._returned(worker)
 
     def close(self) -> None:
         """End all idle workers."""
@@ -197,14 +203,12 @@ class Pool:
 
     def _taken(self) -> _Worker:
         with self._lock:
-            if self._owner != os.getpid():
-                # After a fork the pipes are the parent's.
-                self._idle.clear()
-                self._count, self._owner = 0, os.getpid()
+            self._forget_if_forked()
             while not self._idle and self._count >= WORKERS:
                 self._lock.wait()
             if self._idle:
-                worker = self._idle.pop()
+                ready = [place for place, worker in enumerate(self._idle) if worker.is_ready]
+                worker = self._idle.pop(ready[-1] if ready else -1)
             else:
                 worker = _Worker(_started())
                 self._count += 1
@@ -215,6 +219,12 @@ class Pool:
             worker.is_ready = True
         return worker
 
+    def _forget_if_forked(self) -> None:
+        """After a fork the workers are the parent's: this process starts its own."""
+        if self._owner != os.getpid():
+            self._idle.clear()
+            self._count, self._owner = 0, os.getpid()
+
     def _returned(self, worker: _Worker) -> None:
         with self._lock:
             self._idle.append(worker)
@@ -224,7 +234,7 @@ class Pool:
         _ended(worker.process)
         with self._lock:
             self._count -= 1
-            if worker.is_ready and not self._idle:
+            if worker.is_ready:
                 # The next pair should not wait for sympy's import.
                 self._idle.append(_Worker(_started()))
                 self._count += 1

@@ -53,6 +53,12 @@ DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
 EATEN = re.compile(r"\t(?=(?:ext|imes|heta|an|frac)[a-z{]*)")
 # Thousands as TeX sets them: 14{,}916 and 11,\\! 111.
 GROUPED = re.compile(r"(?<=[0-9])\s*(?:\{\s*,\s*\}|,\\!)\s*(?=[0-9]{3})")
+WORDY = re.compile(
+    r"(?:[^\W_]|[\s,.;:?!'\"()&%]|(?<=[A-Za-z])[-/](?=[A-Za-z])|(?<=[0-9])[-/](?=[0-9]))*"
+)
+CIRCLE = re.compile(r"\^?\s*\\textcirc(?![a-zA-Z])")
+QUOTES = re.compile(r'^\s*(?:\\?["\'`])+(.*?)(?:\\?["\'`])+\s*$', re.DOTALL)
+STRAY_STOP = re.compile(r"\.(?=\s*[)\]])")
 MATH_MARKS = re.compile(r"\\[()\[\]]|(?<!\\)\$+")
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
 
@@ -87,6 +93,8 @@ def undressed(text: str) -> str:
     >>> undressed(r"\left( \dfrac{1}{2},\, 3 \right)")
     '( \\frac{1}{2}, 3 )'
     """
+    if quoted := QUOTES.match(text):
+        text = quoted[1]
     text = flat(EATEN.sub(r"\\t", text.strip(INVISIBLE_ENDS)))
     if "\\" in text or "$" in text or "*" in text or "_" in text or "~" in text:
         text = _without_commands(text)
@@ -106,10 +114,9 @@ def _without_commands(text: str) -> str:
     if "\\begin" not in text:
         text = DOUBLED.sub("\\\\", text)
     text = GROUPED.sub(",", text)
-    text = text.replace("\\$", "USD ").replace("\\%", "%").replace("\\textcirc", "^{\\circ}")
-    text = (
-        text.replace("\textcirc", "^{\\circ}").replace("{,}", ",").replace("\\degree", "^{\\circ}")
-    )
+    text = CIRCLE.sub(r"^{\\circ}", text)
+    text = text.replace("\\$", "USD ").replace("\\%", "%")
+    text = text.replace("{,}", ",").replace("\\degree", "^{\\circ}")
     if text.count("$") == 1:
         text = text.replace("$", "USD ")  # a lone dollar is money, a pair is mathematics
     text = MATH_MARKS.sub(" ", text)
@@ -118,7 +125,7 @@ def _without_commands(text: str) -> str:
         text, changed = FONT.subn(lambda m: " " + m[1] + " ", text)
         if not changed:
             break
-    return _unboxed(text.strip())
+    return _unboxed(STRAY_STOP.sub("", text.strip()))
 
 
 def _unboxed(text: str) -> str:
@@ -155,6 +162,15 @@ def folded(text: str) -> str:
     return " ".join(
         re.sub(r"[^\w\s.%/+\-]|(?<![0-9])[.\-/+]|[.\-/+](?![0-9])|_", " ", text).split()
     )
+
+
+def is_wordy(text: str) -> bool:
+    r"""Whether the text is words and not a formula, so that folding its signs away loses nothing.
+
+    >>> is_wordy("a well-known cat (black)"), is_wordy("6a - 3b"), is_wordy(r"x \ge 2")
+    (True, False, False)
+    """
+    return WORDY.fullmatch(undressed(text)) is not None
 
 
 def compact(text: str) -> str:

@@ -124,6 +124,8 @@ IGNORED = frozenset(
         "\\quad",
         "\\qquad",
         "\\mathbb",
+        "\\forall",
+        "\\exists",
         "\\mathrm",
         "\\text",
         "\\ ",

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,20 @@ from vigos_eval.errors import DataError
 from vigos_eval.final_answer import final_answer
 from vigos_eval.grading.cascade import grade
 from vigos_eval.grading.kinds import kind_of_gold
+from vigos_eval.grading.official import mmmu_letter
 from vigos_eval.types import AnswerKind, Outcome, Sample
 
-TAKEN = ("extracted", "raw")
+Taken = Literal["extracted", "raw"]
+Rules = Literal["benchmark", "general"]
+
+# What decided a set's verdicts beside the gold, by source and kind.
+BENCHMARK_RULES: dict[tuple[str, str], dict[str, str]] = {
+    ("mathvision", "mcq"): {"rule": "mathvision"},
+    ("mathvision", "free"): {"rule": "mathvision"},
+    ("mmmu_pro", "mcq"): {"reader": "mmmu"},
+    ("mmmu_val", "mcq"): {"reader": "mmmu"},
+    ("mmmu_val", "free"): {"precision": "2"},
+}
 KINDS = {"integer": AnswerKind.NUMBER, "float": AnswerKind.NUMBER, "list": AnswerKind.LIST}
 
 
@@ -45,10 +56,15 @@ class GradedTuple:
     extracted: str | None
     is_right: bool
 
-    def answer(self, taken: Literal["extracted", "raw"]) -> str | None:
-        """The answer to grade: the set's own extraction where there is one, else ours."""
+    def answer(self, taken: Taken) -> str | None:
+        """The answer to grade: the set's own extraction where there is one, else ours.
+
+        Under the benchmarks' own rules a raw text of MMMU's is read as MMMU's script reads it.
+        """
         if taken == "extracted" and self.extracted is not None:
             return self.extracted
+        if self.sample.grading.get("reader") == "mmmu":
+            return mmmu_letter(self.prediction, self.sample.options)
         return final_answer(self.prediction)
 
 
@@ -92,8 +108,13 @@ class Judged:
     seconds: float
 
 
-def read_tuples(path: Path) -> Iterator[GradedTuple]:
+def read_tuples(path: Path, rules: Rules = "benchmark") -> Iterator[GradedTuple]:
     """The tuples of a file of JSON lines, plain or gzipped.
+
+    Args:
+        path: The file.
+        rules: ``benchmark`` reads and compares as the set's own script does, where it has one that
+            decided its verdicts (MMMU, MATH-Vision); ``general`` is our grader everywhere.
 
     Raises:
         DataError: The file is missing, or a line is not a tuple; names the line.
@@ -106,15 +127,15 @@ def read_tuples(path: Path) -> Iterator[GradedTuple]:
         ):
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _parsed(line, path, number)
+                    yield _parsed(line, path, number, rules)
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
-def _parsed(line: str, path: Path, number: int) -> GradedTuple:
+def _parsed(line: str, path: Path, number: int, rules: Rules) -> GradedTuple:
     try:
         row: dict[str, Any] = json.loads(line)
-        sample = _sample(row)
+        sample = _sample(row, rules)
         return GradedTuple(
             source=row["source"],
             kind=row["kind"],
@@ -130,7 +151,7 @@ def _parsed(line: str, path: Path, number: int) -> GradedTuple:
         ) from error
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: dict[str, Any], rules: Rules) -> Sample:
     options = tuple(str(option) for option in row.get("options") or ())
     gold = _stated_gold(row["gold"])
     answer_type = row.get("answer_type")
@@ -146,6 +167,8 @@ def _sample(row: dict[str, Any]) -> Sample:
         kind = AnswerKind.TEXT
     else:
         kind = KINDS.get(str(answer_type)) or kind_of_gold(gold)
+    if rules == "benchmark":
+        grading |= BENCHMARK_RULES.get((row["source"], row["kind"]), {})
     if row.get("precision") not in (None, ""):
         grading["precision"] = str(row["precision"])
     return Sample(
@@ -168,11 +191,15 @@ def _stated_gold(gold: str) -> str:
     return gold
 
 
-def judged(item: GradedTuple, taken: Literal["extracted", "raw"]) -> Judged:
+def judged(item: GradedTuple, taken: Taken) -> Judged:
     """One tuple graded by rules, timed with its extraction."""
     start = time.perf_counter()
     answer = item.answer(taken)
-    verdict = grade(answer, item.sample)
+    sample = item.sample
+    if (taken == "raw" or item.extracted is None) and sample.grading.get("rule") == "mathvision":
+        # MATH-Vision's comparison expects the text that its own extraction leaves.
+        sample = replace(sample, grading={})
+    verdict = grade(answer, sample)
     seconds = time.perf_counter() - start
     return Judged(item, answer, verdict.outcome, verdict.reason, seconds)
 

@@ -79,12 +79,15 @@ def word_form(text: str) -> str:
     >>> word_form("The Doughnuts."), word_form("twenty-one"), word_form("NYC")
     ('donut', '21', 'nyc')
     """
-    word = LEAD.sub("", folded(text))
-    word = ARTICLES.sub("", word).strip()
-    if number := _spelled_number(word):
-        return number
-    word = SAME.get(word, word)
+    word = _base_form(text)
     return SAME.get(_singular(word), _singular(word))
+
+
+@lru_cache(maxsize=16384)
+def _base_form(text: str) -> str:
+    """`word_form` but for the plural."""
+    word = ARTICLES.sub("", LEAD.sub("", folded(text))).strip()
+    return _spelled_number(word) or SAME.get(word, word)
 
 
 def same_word(gold: str, answer: str) -> bool:
@@ -93,8 +96,15 @@ def same_word(gold: str, answer: str) -> bool:
     >>> same_word("cats", "a cat"), same_word("kitten", "cat"), same_word("seven", "7")
     (True, False, True)
     """
-    form = word_form(answer)
-    return bool(form) and form == word_form(gold)
+    left, right = _base_form(gold), _base_form(answer)
+    if not right or left == right:
+        return bool(right)
+    return _may_be_plural(left, right) and word_form(gold) == word_form(answer)
+
+
+def _may_be_plural(left: str, right: str) -> bool:
+    """Whether two words can be forms of one: a cheap look before inflect is imported and asked."""
+    return left[:1] == right[:1] and abs(len(left) - len(right)) <= 4
 
 
 def vilp_rule(gold: str, answer: str) -> bool:
@@ -107,18 +117,21 @@ def vilp_rule(gold: str, answer: str) -> bool:
     (True, True, False)
     """
     left, right = _vilp_form(gold), _vilp_form(answer)
-    return bool(right) and left == right
+    if not right or left == right:
+        return bool(right)
+    return VILP_SAME.get(_singular(left), _singular(left)) == VILP_SAME.get(
+        _singular(right), _singular(right)
+    )
 
 
 @lru_cache(maxsize=16384)
 def _vilp_form(text: str) -> str:
     word = undressed(text).lower().replace(".", "").strip()
     word = TO_DIGITS.get(word, word)
-    word = VILP_SAME.get(word, word)
-    singular = _singular(word)
-    return VILP_SAME.get(singular, singular)
+    return VILP_SAME.get(word, word)
 
 
+@lru_cache(maxsize=16384)
 def _singular(word: str) -> str:
     """The singular of the last word; the word itself when it is none of letters."""
     head, _, last = word.rpartition(" ")
