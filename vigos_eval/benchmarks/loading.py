@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vigos_eval.benchmarks.hub import HINT, ROOT_VARIABLE, from_hub, joined
 from vigos_eval.benchmarks.reader import CLUSTER, PART, is_image_column
 from vigos_eval.benchmarks.task_yaml import DataPart
 from vigos_eval.errors import DataError
@@ -17,15 +18,10 @@ from vigos_eval.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-ROOT_VARIABLE = "VIGOS_DATA_ROOT"
 ROW = "vigos_row"
 """Column that loading adds: the question's place in the task, from 0."""
 
 SPLITS = ("train", "test", "testmini", "validation", "val", "dev")
-HINT = (
-    f"Set {ROOT_VARIABLE}=/dir to read /dir/<dataset id> instead (a folder of parquet files or a "
-    "save_to_disk), or try the tool on its own sample data with: make demo"
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def load_part(part: DataPart, columns: Sequence[str]) -> tuple[Dataset, str | No
     where = f"{part.dataset} (split {part.split})"
     if root:
         where += f" in {Path(root) / part.dataset}"
-    table, revision = _from_folder(Path(root) / part.dataset, part) if root else _from_hub(part)
+    table, revision = _from_folder(Path(root) / part.dataset, part) if root else from_hub(part)
     if missing := [name for name in columns if name not in table.column_names]:
         raise DataError(
             f"{where} has no column {missing[0]!r}; columns found: "
@@ -106,43 +102,9 @@ def load_part(part: DataPart, columns: Sequence[str]) -> tuple[Dataset, str | No
     return table.with_format("arrow"), revision
 
 
-def _from_hub(part: DataPart) -> tuple[Dataset, str | None]:
-    import datasets
-
-    # httpx and requests errors are OSErrors or their own families, by version of the hub client.
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    failures = (OSError, ValueError, HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError)
-    tables = []
-    for config in part.configs:
-        try:
-            tables.append(
-                datasets.load_dataset(
-                    part.dataset, config, split=part.split, revision=part.revision
-                )
-            )
-        except failures as error:
-            at = f" at revision {part.revision}" if part.revision else ""
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            raise DataError(
-                f"data set {part.dataset}{at} (split {part.split}) cannot be loaded from the hub "
-                f"({reason}). {HINT}"
-            ) from error
-    revision = part.revision or _hub_commit(tables[0])
-    return _joined(tables), revision
-
-
-def _hub_commit(table: Dataset) -> str | None:
-    """The commit that was really read, out of the download addresses that `datasets` keeps."""
-    for address in table.info.download_checksums or {}:
-        if match := re.search(r"@([0-9a-f]{40})/", address):
-            return match[1]
-    return None
-
-
 def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
     import datasets
+    from datasets.exceptions import DatasetsError
 
     if not folder.is_dir():
         raise DataError(f"{ROOT_VARIABLE} is set, but there is no folder {folder}. {HINT}")
@@ -160,9 +122,9 @@ def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
             tables.append(
                 datasets.load_dataset("parquet", data_files=list(map(str, found)), split="train")
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DatasetsError) as error:
             raise DataError(f"{found[0]} cannot be read as parquet: {error}") from error
-    return _joined(tables), _files_hash(files, folder)
+    return joined(tables), _files_hash(files, folder)
 
 
 def _saved(root: Path, part: DataPart) -> Dataset:
@@ -230,9 +192,3 @@ def _files_hash(files: Sequence[Path], folder: Path) -> str:
             file.seek(max(0, size - 65_536))
             digest.update(file.read())
     return f"local-{digest.hexdigest()[:12]}"
-
-
-def _joined(tables: list[Dataset]) -> Dataset:
-    import datasets
-
-    return tables[0] if len(tables) == 1 else datasets.concatenate_datasets(tables)
