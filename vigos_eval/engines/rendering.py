@@ -49,7 +49,9 @@ def fitted_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]
 
     Qwen's rule (`smart_resize` in qwen_vl_utils and in transformers' Qwen2-VL image processor):
     sides are rounded to multiples of `factor`, then scaled when the area is out of bounds. An
-    image already within the limits keeps its size; the processor rounds it.
+    image already within the limits keeps its size; the processor rounds it. A strip thinner than
+    1 : 60 or so leaves that rule above its own limit (one factor is the thinnest side), and the
+    processor then shrinks it once more, on every engine alike.
 
     >>> fitted_size(2000, 1000, ImageLimits(max_pixels=200_000))
     (616, 308)

@@ -82,8 +82,18 @@ def stop_ids(*declared: int | Sequence[int] | None) -> frozenset[int]:
 
 
 def completion_of(ids: Sequence[int], is_stopped: bool, tokenizer: Any) -> Completion:
-    """The record of one sample: its text without special tokens, and why it ended."""
-    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    """The record of one sample: its text, without special tokens and the end token, and its end.
+
+    Args:
+        ids: The sampled ids, end token included.
+        is_stopped: The last id is an end token, not the limit's victim.
+        tokenizer: The checkpoint's.
+    """
+    # An end token need not be a special one: a generation config may declare any.
+    shown = ids[:-1] if is_stopped else ids
+    text = tokenizer.decode(
+        list(shown), skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     return Completion(
         text=text,
         tokens=len(ids),
