@@ -148,11 +148,22 @@ def _whole_source(config: DataConfig) -> Rows:
         from vigos_train.shapes import shape_rows
 
         return shape_rows(config.max_rows or 256)
+    table, folder = open_table(config)
+    return TableRows(table, config, folder)
+
+
+def open_table(config: DataConfig) -> tuple[Sequence[Mapping[str, Any]], Path]:
+    """The source's rows as mappings of columns, and the folder that relative paths start from.
+
+    Raises:
+        DataError: The source does not exist or is damaged.
+    """
     path = _local_path(config.source)
-    if path is not None and path.suffix in (".jsonl", ".json"):
-        return TableRows(_json_lines(path), config, path.parent)
-    table = _parquet(path, config) if path is not None else _hub(config)
-    return TableRows(table, config, path.parent if path is not None else Path())
+    if path is None:
+        return _hub(config), Path()
+    if path.suffix in (".jsonl", ".json"):
+        return _json_lines(path), path.parent
+    return _parquet(path, config), path.parent
 
 
 def _local_path(source: str) -> Path | None:

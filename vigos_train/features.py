@@ -153,13 +153,16 @@ def _groups(sizes: Sequence[int], budget: int) -> list[list[int]]:
     return groups
 
 
-def hidden_states(network: Any, batch: Sequences, features: Sequence[Tensor]) -> Tensor:
+def hidden_states(
+    network: Any, batch: Sequences, features: Sequence[Tensor], cache: Any = None
+) -> Tensor:
     """The language model's last hidden states (batch, tokens, hidden).
 
     Args:
         network: Qwen2_5_VLModel.
         batch: The sequences.
         features: Each sequence's image features, `image_features`' rows.
+        cache: An empty transformers cache to fill (rollouts), or None.
     """
     embedded = network.get_input_embeddings()(batch.ids)
     shown = [each for each in features if len(each)]
@@ -169,5 +172,6 @@ def hidden_states(network: Any, batch: Sequences, features: Sequence[Tensor]) ->
     return network.language_model(
         inputs_embeds=embedded,
         position_ids=rope_positions(network, batch),
-        use_cache=False,
+        past_key_values=cache,
+        use_cache=cache is not None,
     ).last_hidden_state

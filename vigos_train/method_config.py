@@ -187,6 +187,7 @@ class RolloutConfig:
         gpu_memory_utilization: vllm, fraction in (0, 1] of the card (ours).
         sleep: vllm: give the engine's memory back around the training step (ours).
         limit_images: vllm: images per prompt at most; 0 means 16.
+        max_model_len: vllm, tokens of prompt and rollout together; 0 takes the checkpoint's.
     """
 
     engine: Literal["hf", "vllm", "server"] = "hf"
@@ -201,6 +202,7 @@ class RolloutConfig:
     gpu_memory_utilization: float = 0.4
     sleep: bool = True
     limit_images: int = 0
+    max_model_len: int = 0
 
     def __post_init__(self) -> None:
         require(

@@ -1,0 +1,174 @@
+"""What a run writes while it runs: curves, rollouts, a progress bar, other people's trackers.
+
+<folder>/config.yaml      every setting, defaults included: load_config reads it back
+<folder>/log.jsonl        one line per logged step or evaluation
+<folder>/rollouts.jsonl   texts with spans and KL per segment, every so many steps
+<folder>/tracked/         what report_to's trackers write (TensorBoard)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vigos_eval.errors import ConfigError
+from vigos_train.config import OutputConfig
+from vigos_train.rollout import Rollout
+from vigos_train.scoring import SegmentKl
+
+SHOWN = ("loss", "format_rate", "match_rate", "length_mean", "seconds")
+
+
+@dataclass
+class RunFiles:
+    """The main process's files and screen; every other rank has none.
+
+    Attributes:
+        folder: The run's.
+        output: How often.
+        trackers: accelerate's, or none.
+        bar: tqdm, or None when the output is no terminal.
+    """
+
+    folder: Path
+    output: OutputConfig
+    trackers: Sequence[Any] = ()
+    bar: Any = None
+    _sums: dict[str, list[float]] = field(default_factory=dict)
+
+    def log_step(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Take in a step; every `log_every` steps the means since the last line are written."""
+        for name, value in numbers.items():
+            self._sums.setdefault(name, []).append(value)
+        if self.bar is not None:
+            self.bar.update(1)
+            self.bar.set_postfix_str(_short(numbers))
+        if step % self.output.log_every == 0:
+            means = {name: sum(v) / len(v) for name, v in self._sums.items()}
+            self._sums.clear()
+            self.log(step, means)
+            if self.bar is None:
+                print(f"step {step}: {_short(numbers)}", file=sys.stderr, flush=True)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """One line of log.jsonl, and the same numbers to the trackers."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
+        for tracker in self.trackers:
+            tracker.log(dict(numbers), step=step)
+
+    def log_rollouts(self, step: int, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Append rollouts, and show some as a table."""
+        with (self.folder / "rollouts.jsonl").open("a", encoding="utf-8") as file:
+            for line in lines:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if self.output.table_rows:
+            _print_table(step, lines[: self.output.table_rows])
+
+    def close(self) -> None:
+        """End the bar and the trackers."""
+        if self.bar is not None:
+            self.bar.close()
+        for tracker in self.trackers:
+            tracker.finish()
+
+
+def rollout_lines(
+    step: int, rollouts: Sequence[Rollout], kls: Sequence[SegmentKl]
+) -> Iterator[dict[str, Any]]:
+    """One mapping per rollout: texts, spans as token ranges, mean KL and clipped share per segment."""
+    for number, rollout in enumerate(rollouts):
+        own = [each for each in kls if each.row == number and len(each.kl)]
+        yield {
+            "step": step,
+            "row": rollout.asked.row.id,
+            "problem": rollout.asked.row.problem,
+            "answer": rollout.asked.row.answer,
+            "text": rollout.text,
+            "tokens": len(rollout.ids),
+            "is_truncated": rollout.is_truncated,
+            "is_valid": rollout.spans.is_valid,
+            "missing": rollout.spans.missing,
+            "description": [rollout.spans.description.start, rollout.spans.description.stop],
+            "reasoning": [rollout.spans.reasoning.start, rollout.spans.reasoning.stop],
+            "kl": {str(each.segment): float(each.kl.mean()) for each in own},
+            "clipped": {str(each.segment): float(each.clipped.float().mean()) for each in own},
+        }
+
+
+def open_run_files(
+    folder: Path, output: OutputConfig, settings: Mapping[str, Any], done: int, total: int
+) -> RunFiles:
+    """Start or go on with a run's files: what was logged after step `done` is dropped.
+
+    Raises:
+        ConfigError: output.report_to names a tracker that does not exist or is not installed.
+    """
+    for name in ("log.jsonl", "rollouts.jsonl"):
+        _keep_until(folder / name, done)
+    bar = None
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        bar = tqdm(total=total, initial=done, unit="step")
+    return RunFiles(folder, output, _trackers(folder, output.report_to, settings), bar)
+
+
+def _trackers(folder: Path, names: Sequence[str], settings: Mapping[str, Any]) -> list[Any]:
+    if not names:
+        return []
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+    installed = {str(name.value) for name in get_available_trackers()}
+    flat = {k: v if isinstance(v, int | float | str) else str(v) for k, v in settings.items()}
+    found = []
+    for name in names:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise ConfigError(
+                f"output.report_to {name!r} does not exist; use {', '.join(LOGGER_TYPE_TO_CLASS)}"
+            )
+        if name not in installed:
+            raise ConfigError(f"output.report_to {name!r} is not installed: pip install {name}")
+        kind = LOGGER_TYPE_TO_CLASS[name]
+        place = {"logging_dir": str(folder)} if kind.requires_logging_directory else {}
+        tracker = kind("tracked" if place else "vigos", **place)
+        tracker.start()
+        tracker.store_init_configuration(flat)
+        found.append(tracker)
+    return found
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop lines of later steps, and a torn last line."""
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n") and json.loads(line)["step"] <= step:
+            kept.append(line)
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _short(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {numbers[name]:.3g}" for name in SHOWN if name in numbers)
+
+
+def _print_table(step: int, lines: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"rollouts of step {step}", title_justify="left")
+    for name in ("row", "text", "reference", "format", "mean KL"):
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        kl = "\n".join(f"{name} {value:.3f}" for name, value in line["kl"].items())
+        state = "valid" if line["is_valid"] else f"lacks {line['missing']}"
+        # Text, not markup: what a model writes must not colour the screen or break the table.
+        cells = (line["row"], line["text"][:600], line["answer"][:80], state, kl)
+        table.add_row(*(Text(cell) for cell in cells))
+    Console(stderr=True).print(table)
