@@ -7,36 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from vigos_eval.extract import answer_of
-from vigos_eval.grading.cascade import GRADER_VERSION, grade, official_outcome
+from vigos_eval.grading.cascade import GRADER_VERSION, beyond_limits, grade, official_outcome
+from vigos_eval.grading.judge import Asked, JudgeCost, judged
+from vigos_eval.grading.judge_prompt import PROMPT_VERSION
+from vigos_eval.grading.verdict_cache import VerdictCache
 from vigos_eval.protocol import JudgeSettings, fingerprint
 from vigos_eval.records import Attempt, CompletionRecord, VerdictRecord, verdict_line
-from vigos_eval.types import Answer, Outcome, Verdict
+from vigos_eval.types import Answer, Outcome, Sample, Verdict
+
+Pairs = list[tuple[Answer, Verdict]]
 
 MAX_UNGRADED_SHARE = 0.01
 """Above this share of ungraded questions no score is printed unless the user allows it."""
-
-
-@dataclass(frozen=True)
-class JudgeCost:
-    """What the judge cost in one grading.
-
-    Attributes:
-        calls: Requests that were answered or failed, retries not counted.
-        cached: Verdicts taken from the cache.
-        failed: Calls that ended without a verdict; they are asked again at the next grading.
-        prompt_tokens: As the endpoint counts them.
-        completion_tokens: As the endpoint counts them.
-    """
-
-    calls: int = 0
-    cached: int = 0
-    failed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,8 +36,12 @@ class GradedRun:
 
 def grading_fingerprint(extraction: str, judge: JudgeSettings) -> str:
     """Identity of a grading: extraction, judge, prompt and rule versions; never of a generation."""
-    asked = {k: v for k, v in asdict(judge).items() if k in ("mode", "model")}
-    return fingerprint({"rules": GRADER_VERSION, "extraction": extraction, "judge": asked})
+    rules = {"rules": GRADER_VERSION, "extraction": extraction}
+    if judge.mode == "rules":
+        return fingerprint(rules)
+    return fingerprint(
+        {**rules, "mode": judge.mode, "model": judge.model, "prompt": PROMPT_VERSION}
+    )
 
 
 def grade_records(
@@ -64,17 +54,67 @@ def grade_records(
         extraction: ``boxed`` or ``final_answer``.
         judge: Who decides what rules leave open.
         cache: File that keeps the judge's verdicts between gradings.
+
+    Raises:
+        ConfigError: The judge's key variable is not set.
+        RunFolderError: The cache cannot be opened.
     """
+    graded = {key: _by_rules(records[key], extraction) for key in sorted(records)}
+    cost = JudgeCost()
+    if judge.mode != "rules":
+        graded, cost = _by_judge(records, graded, judge, cache)
     mark = grading_fingerprint(extraction, judge)
-    verdicts: dict[str, VerdictRecord] = {}
-    for key in sorted(records):
-        record = records[key]
-        attempts = []
-        for response in record.responses:
-            answer = answer_of(response.text, response.finish_reason, extraction)
-            attempts.append(_attempt(answer, grade(answer.text, record.sample), record))
-        verdicts[key] = VerdictRecord(key, mark, tuple(attempts))
-    return GradedRun(verdicts, mark, JudgeCost())
+    verdicts = {
+        key: VerdictRecord(
+            key, mark, tuple(_attempt(answer, verdict, records[key]) for answer, verdict in pairs)
+        )
+        for key, pairs in graded.items()
+    }
+    return GradedRun(verdicts, mark, cost)
+
+
+def _by_rules(record: CompletionRecord, extraction: str) -> Pairs:
+    pairs = []
+    for response in record.responses:
+        answer = answer_of(response.text, response.finish_reason, extraction)
+        pairs.append((answer, grade(answer.text, record.sample)))
+    return pairs
+
+
+def _by_judge(
+    records: Mapping[str, CompletionRecord],
+    graded: dict[str, Pairs],
+    judge: JudgeSettings,
+    path: Path,
+) -> tuple[dict[str, Pairs], JudgeCost]:
+    """The verdicts with the judge's in the places that are its to decide."""
+    asked: dict[tuple[str, int], Asked] = {}
+    for key, pairs in graded.items():
+        sample = records[key].sample
+        for place, (answer, verdict) in enumerate(pairs):
+            if answer.text is not None and is_for_judge(verdict, answer.text, sample, judge.mode):
+                asked[key, place] = Asked(sample.question, sample.options, sample.gold, answer.text)
+    with VerdictCache(path) as cache:
+        found = judged(asked.values(), judge, cache)
+    for (key, place), item in asked.items():
+        name = item.key(judge.model)
+        if name in found.verdicts:
+            outcome = Outcome.CORRECT if found.verdicts[name] else Outcome.WRONG
+            verdict = Verdict(outcome, f"{judge.model} says {outcome.value}", "judge")
+        else:
+            verdict = Verdict(Outcome.UNGRADED, found.failures[name], "none")
+        graded[key][place] = (graded[key][place][0], verdict)
+    return graded, found.cost
+
+
+def is_for_judge(verdict: Verdict, answer: str, sample: Sample, mode: str) -> bool:
+    """Whether the judge decides this answer: ``hybrid`` what rules left open, ``llm`` every answer.
+
+    What has no gold cannot be judged, and what exceeds our limits is wrong without asking.
+    """
+    if not sample.gold.strip() or not answer.strip() or beyond_limits(answer, sample.kind):
+        return False
+    return mode == "llm" or verdict.outcome is Outcome.UNGRADED
 
 
 def _attempt(answer: Answer, verdict: Verdict, record: CompletionRecord) -> Attempt:

@@ -1,0 +1,263 @@
+"""Asking a language model about the answers that rules leave open. What it is told: judge_prompt.py.
+
+A call that fails is no verdict: it is counted, leaves the answer UNGRADED and is made again at the
+next grading. Verdicts that were given are on disk before the next one is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vigos_eval.errors import ConfigError
+from vigos_eval.grading.judge_prompt import judge_messages, read_reply
+from vigos_eval.grading.verdict_cache import VerdictCache, verdict_key
+from vigos_eval.protocol import JudgeSettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+MAX_REPLY_TOKENS = 4096
+FAILURES_IN_A_ROW = 8
+"""After so many calls in a row that failed with all their tries the judge counts as unplugged."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How a call is tried again: `tries` in all, waits doubling from `first_s` up to `most_s`."""
+
+    tries: int = 6
+    first_s: float = 0.5
+    most_s: float = 30.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One answer to judge."""
+
+    question: str
+    options: tuple[str, ...]
+    gold: str
+    answer: str
+
+    def key(self, model: str) -> str:
+        """Its identity in the cache."""
+        return verdict_key(model, self.question, self.options, self.gold, self.answer)
+
+
+@dataclass(frozen=True)
+class JudgeCost:
+    """What the judge cost in one grading.
+
+    Attributes:
+        calls: Requests sent, tries included.
+        cached: Answers whose verdict was on disk.
+        failed: Answers that ended without a verdict; the next grading asks them again.
+        prompt_tokens: As the endpoint counts them; 0 when it does not.
+        completion_tokens: As the endpoint counts them; 0 when it does not.
+    """
+
+    calls: int = 0
+    cached: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"judge: {self.calls} calls, {self.cached} verdicts from the cache, {self.failed} failed, "
+            f"{self.prompt_tokens} prompt and {self.completion_tokens} completion tokens"
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of asking: verdicts by cache key, reasons for those that failed, and the cost."""
+
+    verdicts: Mapping[str, bool]
+    failures: Mapping[str, str]
+    cost: JudgeCost
+
+
+@dataclass
+class _Session:
+    """The running state of one `judged`."""
+
+    settings: JudgeSettings
+    patience: Patience
+    client: AsyncOpenAI
+    keep: Callable[[str, bool], None]
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    failures_in_a_row: int = 0
+    stopped: str = ""
+    is_plain: bool = False
+    verdicts: dict[str, bool] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def judged(
+    asked: Iterable[Asked],
+    settings: JudgeSettings,
+    cache: VerdictCache,
+    patience: Patience = PATIENCE,
+) -> Judged:
+    """Verdicts of all answers: from the cache, else from the judge, identical ones asked once.
+
+    Args:
+        asked: The answers.
+        settings: Endpoint, model, concurrency and limit per call.
+        cache: Where verdicts are kept.
+        patience: How failed calls are tried again.
+
+    Raises:
+        ConfigError: The variable that should hold the key is not set.
+    """
+    wanted = {item.key(settings.model): item for item in asked}
+    known = {key: found for key in wanted if (found := cache.get(key)) is not None}
+    open_ = {key: item for key, item in wanted.items() if key not in known}
+    if not open_:
+        return Judged(known, {}, JudgeCost(cached=len(known)))
+    api_key = _api_key(settings)
+    # Its own thread: the caller may be inside a running event loop.
+    with ThreadPoolExecutor(1, "judge") as thread:
+        session = thread.submit(
+            asyncio.run, _all(open_, settings, api_key, cache, patience)
+        ).result()
+    cost = JudgeCost(
+        session.calls,
+        len(known),
+        len(session.failures),
+        session.prompt_tokens,
+        session.completion_tokens,
+    )
+    return Judged({**known, **session.verdicts}, session.failures, cost)
+
+
+def _api_key(settings: JudgeSettings) -> str:
+    if not settings.key_env:
+        return "none"
+    if not os.environ.get(settings.key_env):
+        raise ConfigError(
+            f"judge_key_env names {settings.key_env}, and that environment variable is not set; "
+            f"set it, or leave judge_key_env out for an endpoint without a key"
+        )
+    return os.environ[settings.key_env]
+
+
+async def _all(
+    open_: Mapping[str, Asked],
+    settings: JudgeSettings,
+    api_key: str,
+    cache: VerdictCache,
+    patience: Patience,
+) -> _Session:
+    from openai import AsyncOpenAI
+
+    # The client's own retries are off: ours count calls and know when the judge is gone.
+    async with AsyncOpenAI(
+        api_key=api_key, base_url=settings.base_url, timeout=settings.timeout_s, max_retries=0
+    ) as client:
+        session = _Session(
+            settings, patience, client, lambda key, said: cache.add(key, settings.model, said)
+        )
+        queue = iter(open_.items())
+
+        async def work() -> None:
+            for key, item in queue:
+                await _one(session, key, item)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(settings.concurrency, len(open_))):
+                group.create_task(work())
+    return session
+
+
+async def _one(session: _Session, key: str, item: Asked) -> None:
+    """One answer, tried until the judge says something readable or patience ends."""
+    reason = "not asked"
+    for attempt in range(session.patience.tries):
+        if session.stopped:
+            session.failures[key] = session.stopped
+            return
+        said, reason, wait_s, is_final = await _call(session, item)
+        if said is not None:
+            session.failures_in_a_row = 0
+            session.verdicts[key] = said
+            session.keep(key, said)
+            return
+        if is_final:
+            break
+        if attempt + 1 < session.patience.tries:
+            pause = min(session.patience.most_s, session.patience.first_s * 2**attempt)
+            # Full jitter, so that calls which failed together do not come back together.
+            await asyncio.sleep(max(wait_s, random.uniform(pause / 2, pause)))
+    session.failures[key] = reason
+    session.failures_in_a_row += 1
+    if session.failures_in_a_row >= FAILURES_IN_A_ROW:
+        session.stopped = f"the judge does not answer ({reason})"
+
+
+async def _call(session: _Session, item: Asked) -> tuple[bool | None, str, float, bool]:
+    """One request: the verdict or None, why not, seconds the server asks to wait, no use in trying on."""
+    import openai
+
+    session.calls += 1
+    extra: dict[str, Any] = {} if session.is_plain else {"response_format": {"type": "json_object"}}
+    messages: Any = judge_messages(item.question, item.options, item.gold, item.answer)
+    try:
+        # The client's limit restarts with every byte; a reply that drips is cut here.
+        async with asyncio.timeout(session.settings.timeout_s):
+            reply = await session.client.chat.completions.create(
+                model=session.settings.model,
+                messages=messages,
+                temperature=0.0,
+                max_tokens=MAX_REPLY_TOKENS,
+                **extra,
+            )
+    except (openai.APIConnectionError, TimeoutError) as error:
+        return None, f"judge unreachable: {_words(error)}", 0.0, False
+    except openai.APIStatusError as error:
+        return _after_status(session, error)
+    except (openai.OpenAIError, ValueError) as error:
+        return None, f"judge's reply is unreadable: {_words(error)}", 0.0, False
+    return _said(session, reply)
+
+
+def _after_status(session: _Session, error: Any) -> tuple[None, str, float, bool]:
+    status = int(error.status_code)
+    reason = f"judge answered HTTP {status}: {_words(error)}"
+    if status == 400 and not session.is_plain:
+        # An endpoint without JSON mode; the reader copes with prose around the object.
+        session.is_plain = True
+        return None, reason, 0.0, False
+    try:
+        wait_s = min(session.patience.most_s, float(error.response.headers.get("retry-after", 0)))
+    except ValueError:
+        wait_s = 0.0
+    return None, reason, wait_s, status not in (408, 409, 425, 429) and status < 500
+
+
+def _said(session: _Session, reply: Any) -> tuple[bool | None, str, float, bool]:
+    usage = getattr(reply, "usage", None)
+    session.prompt_tokens += int(getattr(usage, "prompt_tokens", 0) or 0)
+    session.completion_tokens += int(getattr(usage, "completion_tokens", 0) or 0)
+    choices = getattr(reply, "choices", None) or []
+    text = choices[0].message.content if choices and choices[0].message else None
+    said = read_reply(text) if isinstance(text, str) else None
+    return said, "" if said is not None else "judge's reply holds no verdict", 0.0, False
+
+
+def _words(error: BaseException) -> str:
+    """The error in few words, on one line, without a web page in it."""
+    text = " ".join((str(error) or type(error).__name__).split())
+    return text if len(text) <= 160 else text[:157] + "..."
