@@ -65,7 +65,7 @@ function makeRow(position) {
     if (sample[name]) foot.append(make("span", "flag", sample[name] > 1 ? `${label} ${sample[name]}×` : label));
   }
   const text = make("span", "row-text");
-  text.append(head, make("span", "row-question", sample.question), foot);
+  text.append(head, make("span", "row-question", sample.question || "no question text"), foot);
   row.append(thumbnail(sample), text);
   mark(row, place);
   return row;

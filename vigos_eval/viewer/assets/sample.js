@@ -116,6 +116,8 @@ function attemptGrid(sample, one) {
       }
       const card = attemptCard(attempts[i], i, unfolded.has(i));
       card.dataset.side = name;
+      // Shown where the columns do not fit side by side.
+      if (one.base) card.querySelector(".attempt-number").after(make("span", "side", name === "base" ? "base" : "this run"));
       card.dataset.number = String(i);
       card.querySelector("summary").addEventListener("click", (event) => {
         event.preventDefault();
@@ -145,9 +147,10 @@ function unfoldAll() {
 
 function questionText(one) {
   const box = make("div", "question");
-  box.append(textBlock("p", "question-text", one.question));
+  box.append(one.question ? textBlock("p", "question-text", one.question) : make("p", "question-text none", "no question text"));
   if (one.options.length) {
-    const list = make("ol", "options");
+    const isShort = one.options.length > 4 && one.options.every((option) => option.length <= 22);
+    const list = make("ol", isShort ? "options short" : "options");
     one.options.forEach((option, i) => {
       const item = make("li", i === one.goldOption ? "option gold" : "option");
       item.append(make("b", "", String.fromCharCode(65 + i)), textBlock("span", "", option));
