@@ -140,8 +140,8 @@ class VigosTask(ConfigurableMessagesTask):
         return {name: self._aggregation_of(name) for name in self._metric_names()}
 
     def higher_is_better(self) -> dict[str, bool]:
-        """All of ours are accuracies."""
-        return dict.fromkeys(self._metric_names(), True)
+        """All of ours are accuracies, but for the share without an answer."""
+        return {name: name != "unparsed" for name in self._metric_names()}
 
     def _row_metrics(self, doc: Doc, responses: list[str]) -> dict[str, Any]:
         if "bypass" in self._aggregation_list:
@@ -157,8 +157,8 @@ class VigosTask(ConfigurableMessagesTask):
     def _metric_names(self) -> list[str]:
         k = self.config.repeats
         if self.label.startswith("vilp"):
-            return ["score", "prior"]
-        names = [f"pass@{k}", f"avg@{k}"]
+            return ["score", "prior", "unparsed"]
+        names = [f"pass@{k}", f"avg@{k}", "unparsed"]
         return [*names, f"combined@{k}"] if self.label == COMBINED_TASK else names
 
     def _aggregation_of(self, name: str) -> Aggregation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ JPEG, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 # Modes a PNG stores without loss; anything else (CMYK, YCbCr, float) becomes RGB.
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+
+_strict = threading.Lock()
 
 
 def encoded(raw: object) -> EncodedImage:
@@ -81,7 +84,7 @@ def checked(data: bytes) -> EncodedImage:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if not _is_whole(data):
-                _decode_once(image, data)
+                _decode_once(image)
     except UnidentifiedImageError as error:
         raise DataError(
             f"its image ({len(data)} bytes) cannot be read: no known image format"
@@ -115,20 +118,22 @@ def _is_whole(data: bytes) -> bool:
     return data.startswith(PNG) and data.endswith(PNG_END)
 
 
-def _decode_once(image: PilImage, data: bytes) -> None:
-    """Decode and throw the pixels away.
+def _decode_once(image: PilImage) -> None:
+    """Decode strictly and throw the pixels away.
 
     Raises:
         OSError: The file is torn.
     """
     from PIL import ImageFile
 
-    if image.format not in ("JPEG", "PNG"):
-        image.load()
-        return
-    parser = ImageFile.Parser()
-    parser.feed(data)
-    parser.close()  # raises when incomplete, whatever LOAD_TRUNCATED_IMAGES says
+    # A flag of the process: while it is off, another thread's decoding is strict too, no worse.
+    with _strict:
+        before = ImageFile.LOAD_TRUNCATED_IMAGES
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            image.load()
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _png_bytes(raw: object) -> bytes:

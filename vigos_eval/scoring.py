@@ -72,16 +72,20 @@ def _graded_here(sample: Sample, responses: Sequence[str]) -> VerdictRecord:
 
 
 def attempt_metrics(sample: Sample, attempts: Sequence[Attempt]) -> dict[str, float]:
-    """The row's metrics from its graded attempts; empty when one is ungraded or none is there."""
+    """The row's metrics from its graded attempts; empty when one is ungraded or none is there.
+
+    The share without any answer stands beside them: a low score may be a question of format.
+    """
     outcomes = [attempt.outcome for attempt in attempts]
     if not outcomes or Outcome.UNGRADED in outcomes:
         return {}
     k = len(outcomes)
     correct = outcomes.count(Outcome.CORRECT)
+    unparsed = {"unparsed": sum(attempt.is_unparsed for attempt in attempts) / k}
     if POSITION in sample.subgroups:
         name = "prior" if sample.subgroups[POSITION] == PRIOR_POSITION else "score"
-        return {name: float(correct > 0)}
-    return {f"pass@{k}": float(correct > 0), f"avg@{k}": correct / k}
+        return {name: float(correct > 0), **unparsed}
+    return {f"pass@{k}": float(correct > 0), f"avg@{k}": correct / k, **unparsed}
 
 
 def finished_runs() -> tuple[Path, ...]:
