@@ -33,10 +33,8 @@ def main() -> None:
     if not (ROOT / CHECKPOINT / "config.json").is_file():
         say_and_do(["vigos-eval", "tiny", str(CHECKPOINT)])
     arguments = f"pretrained={CHECKPOINT},protocol=demo,run={RUN}"
-    say_and_do(
-        ["lmms-eval", "--model", "vigos", "--tasks", "mmmu,mathverse,vilp"]
-        + f"--model_args {arguments} --verbosity WARNING".split()
-    )
+    evaluation = "lmms-eval --model vigos --tasks mmmu,mathverse,vilp --verbosity WARNING"
+    say_and_do([*evaluation.split(), "--model_args", arguments])
     if not (ROOT / RUN / "scores.json").is_file():
         sys.exit("make demo: no scores were written; the reason stands above")
     say_and_do(["vigos-eval", "report", str(RUN), "--brief"])
