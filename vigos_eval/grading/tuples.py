@@ -107,6 +107,14 @@ class Judged:
     reason: str
     seconds: float
 
+    @property
+    def is_disagreement(self) -> bool:
+        """Decided, and not as the official verdict."""
+        return (
+            self.outcome is not Outcome.UNGRADED
+            and (self.outcome is Outcome.CORRECT) != self.item.is_right
+        )
+
 
 def read_tuples(path: Path, rules: Rules = "benchmark") -> Iterator[GradedTuple]:
     """The tuples of a file of JSON lines, plain or gzipped.
