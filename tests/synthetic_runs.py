@@ -88,7 +88,7 @@ def write_run(
     """Write a run of `tasks` (label -> questions); returns the folder.
 
     `settings` replaces keys of run.json; ``k``, ``protocol`` (a shipped name) and ``images``
-    (bool: also write the images) are taken from it first.
+    (bool: draw and write the images) are taken from it first.
     """
     given = dict(settings or {})
     protocol = load_protocol(given.pop("protocol", "paper"))
@@ -101,7 +101,7 @@ def write_run(
     for label, count in tasks.items():
         rng = np.random.default_rng([seed, len(label), sum(map(ord, label))])
         chances = _chances(count, model, question_seed)
-        for sample, png in samples(label, count):
+        for sample, png in samples(label, count, is_drawn=with_images):
             i = int(sample.id)
             record, verdict = _answered(sample, png, float(chances[i]), (ks[label], model, rng))
             completions[record.key], verdicts[record.key] = record, verdict
@@ -150,14 +150,15 @@ def write_run(
     return folder
 
 
-def samples(label: str, count: int) -> Iterator[tuple[Sample, bytes]]:
-    """The questions of a task, each with the PNG it is asked with."""
+def samples(label: str, count: int, *, is_drawn: bool) -> Iterator[tuple[Sample, bytes]]:
+    """The questions of a task, each with its image: a PNG if drawn, else bytes that stand for it."""
     task = label.removesuffix("_official")
     size = PER_CLUSTER.get(task, 1)
     for i in range(count):
         is_vilp = task.startswith("vilp")
         gold = ("apple", "pear", "plum")[i % 3] if is_vilp else "ABCD"[i % 4]
-        png = _png(f"{task.removesuffix('_f').removesuffix('_p')} {i}")
+        text = f"{task.removesuffix('_f').removesuffix('_p')} {i}"
+        png = _png(text) if is_drawn else text.encode()
         sample = Sample(
             task=task,
             source="official" if label.endswith("_official") else "paper",
