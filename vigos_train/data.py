@@ -163,7 +163,7 @@ def open_table(config: DataConfig) -> tuple[Sequence[Mapping[str, Any]], Path]:
         return _hub(config), Path()
     if path.suffix in (".jsonl", ".json"):
         return _json_lines(path), path.parent
-    return _parquet(path, config), path.parent
+    return _parquet(path, config), path if path.is_dir() else path.parent
 
 
 def _local_path(source: str) -> Path | None:

@@ -100,17 +100,21 @@ class EngineSampler:
         hand_over: Writes the adapter of this moment into a folder, then calls the given function;
             every rank calls it, and none goes on before all have.
         folder: Where adapters are handed over.
+        handed: The step whose adapter the engine has; -1 before the first.
     """
 
     engine: AdapterEngine
     hand_over: HandOver
     folder: Path
+    handed: int = -1
 
     def sample(self, asked: Sequence[Asked], decoding: Decoding, step: int) -> list[Completion]:
         """See `Sampler`."""
         self.engine.wake()
-        handed = self.folder / f"step-{step:06d}"
-        self.hand_over(handed, lambda: self.engine.use_adapter(handed, step))
+        if step != self.handed:  # an evaluation asks with the weights of the step before it
+            target = self.folder / f"step-{step:06d}"
+            self.hand_over(target, lambda: self.engine.use_adapter(target, step))
+            self.handed = step
         found = {g.key: g for g in self.engine.generate([a.prompt for a in asked], decoding)}
         self.engine.sleep()
         answered_ids((a, found[a.prompt.key].prompt_ids) for a in asked)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
+from vigos_eval.engines.tiny_checkpoint import write_tiny_checkpoint
 from vigos_eval.protocol import Protocol
-from vigos_train.config import WarmStartConfig
+from vigos_eval.types import Decoding
+from vigos_train.checkpoint import write_folder
+from vigos_train.config import TrainConfig, WarmStartConfig
 from vigos_train.contexts import Question, Speaker, context, short_answer
 from vigos_train.data import Rows
 from vigos_train.encoding import ImageInputs, as_prompt, context_ids
+from vigos_train.errors import TrainingStopped
 from vigos_train.features import hidden_states, image_features, sequences
-from vigos_train.rollout import ask_all
-from vigos_train.student import Student
+from vigos_train.rollout import ask_all, training_protocol
+from vigos_train.samplers import OwnSampler
+from vigos_train.spans import spans
+from vigos_train.student import Student, load_student
 
 PATCHES = 65536
 LESSON_ROWS = 256
@@ -39,6 +47,61 @@ class _Lesson:
     read: tuple[int, ...]
     written: tuple[int, ...]
     images: ImageInputs
+
+
+def make_base(config: TrainConfig, rows: Rows, folder: Path, device: str) -> None:
+    """Write the run's own base: the tiny checkpoint if asked, the format learnt if asked.
+
+    Raises:
+        TrainingStopped: Fewer rollouts than `warm_start.min_valid` are in the format afterwards.
+    """
+    steps = config.warm_start.steps
+    with TemporaryDirectory() as scratch:
+        model = config.model
+        if model.pretrained == "tiny":
+            write_tiny_checkpoint(Path(scratch) / "tiny", seed=config.optim.seed)
+            model = replace(model, pretrained=str(Path(scratch) / "tiny"))
+        student = load_student(model, config.lora, device=device, seed=config.optim.seed)
+        protocol = training_protocol(config.protocol)
+        if steps:
+            print(
+                f"warm start: {steps} supervised steps on the format", file=sys.stderr, flush=True
+            )
+            losses = warm_start(student, rows, protocol, config.warm_start, config.optim.seed)
+            share = valid_share(student, rows, protocol, config)
+            print(
+                f"warm start: loss {losses[0]:.2f} -> {losses[-1]:.2f}, {share:.0%} of sampled "
+                "rollouts are valid",
+                file=sys.stderr,
+                flush=True,
+            )
+            if share < config.warm_start.min_valid:
+                raise TrainingStopped(
+                    f"after {steps} supervised steps {share:.0%} of the rollouts are valid, below "
+                    f"warm_start.min_valid {config.warm_start.min_valid:.0%}; raise "
+                    "warm_start.steps"
+                )
+        write_folder(folder, lambda place: save_base(student, place))
+
+
+def valid_share(
+    student: Student, rows: Rows, protocol: Protocol, config: TrainConfig, count: int = 32
+) -> float:
+    """Share of `count` rollouts, sampled as training samples, that have both spans."""
+    numbers = [(n, f"warm start {n}") for n in range(min(count, len(rows)))]
+    asked, _ = ask_all(rows, numbers, student, protocol, config.rollout.max_prompt_tokens)
+    how = config.rollout
+    decoding = Decoding(
+        n=1,
+        temperature=how.temperature,
+        top_p=how.top_p,
+        top_k=how.top_k,
+        max_new_tokens=how.max_new_tokens,
+        seed=config.optim.seed,
+        suppress_token_ids=student.suppressed,
+    )
+    found = OwnSampler(student, how.window).sample(asked, decoding, 0)
+    return sum(spans(each.token_ids, student.pieces).is_valid for each in found) / len(found)
 
 
 def warm_start(

@@ -27,7 +27,11 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, args.set)
     # Settings are checked before torch is imported: a typo must not take ten seconds to say.
-    from vigos_train.trainer import train
+    from vigos_train.launch import train
 
-    train(config, resume=args.resume)
+    done = train(config, resume=args.resume)
+    print(
+        f"{done.adapter} holds the adapter after {done.steps} steps; evaluate it with:\n"
+        f"  lmms-eval --model vigos --tasks vilp --model_args pretrained={done.adapter}"
+    )
     return 0

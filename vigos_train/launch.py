@@ -1,0 +1,287 @@
+"""From a config to a finished adapter: loads, resumes, steps, evaluates, saves. No method here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vigos_eval.errors import ConfigError
+from vigos_train.checkpoint import (
+    Position,
+    check_same_settings,
+    checkpoint_folder,
+    checkpoints,
+    drop_old,
+    read_position,
+    remove_leftovers,
+    write_folder,
+)
+from vigos_train.config import TrainConfig
+from vigos_train.data import Rows, open_rows, split_rows
+from vigos_train.evaluation import FlipRows, evaluate, flips_of, is_due
+from vigos_train.loading import config_fields, config_text, replaced
+from vigos_train.optim import steps_in_run
+from vigos_train.parallel import Parallel, open_parallel
+from vigos_train.rollout import skipped_reasons, training_protocol
+from vigos_train.run_files import RunFiles, open_run_files, rollout_lines
+from vigos_train.samplers import open_sampler
+from vigos_train.student import Student, base_checkpoint, load_student
+from vigos_train.tensors import load_tensors, save_adapter, save_checkpoint
+from vigos_train.trainer import StepReport, Trainer
+
+AfterCheckpoint = Callable[[Path, int], None]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Attributes:
+        adapter: Folder of the last adapter; evaluate it as it lies there.
+        steps: Optimizer steps done.
+        last: The last step's numbers.
+        evaluation: The last evaluation's numbers; empty when none was due.
+    """
+
+    adapter: Path
+    steps: int
+    last: dict[str, float]
+    evaluation: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    rows: Rows | None = None,
+    held_out: Rows | None = None,
+    after_checkpoint: AfterCheckpoint | None = None,
+) -> TrainedRun:
+    """Train one adapter.
+
+    Args:
+        config: The run.
+        resume: Go on from the last whole checkpoint in `config.output.folder`.
+        rows: Rows to train on instead of `config.data`'s.
+        held_out: Rows to evaluate on instead of `config.data.held_out`'s share.
+        after_checkpoint: Called on the main process with every new checkpoint's folder and step.
+
+    Raises:
+        UserError: Whatever the user can mend, said before anything is trained where possible.
+    """
+    folder = Path(config.output.folder)
+    start = starting_point(folder, config, resume)
+    if rows is None:
+        rows, split = split_rows(open_rows(config.data), config.data.held_out)
+        held_out = split if held_out is None else held_out
+    flips = flips_of(config.evaluation.flip_source)
+    parallel = open_parallel()
+    config.optim.accumulation(parallel.ranks)
+    if after_checkpoint is None and config.evaluation.tasks:
+        from vigos_train.benchmark_runs import benchmark_runs
+
+        after_checkpoint = benchmark_runs(config.evaluation, folder)
+    parallel.main_first(lambda: _prepare_folder(folder, config))
+    settings = config_fields(config)
+    config = _with_base(config, rows, parallel)
+    student = load_student(
+        config.model,
+        config.lora,
+        device=parallel.device,
+        seed=config.optim.seed,
+        adapter=start,
+    )
+    trainer = _trainer(config, student, rows, parallel, folder)
+    try:
+        _restore(trainer, start)
+        return _Run(trainer, folder, settings, held_out, flips, after_checkpoint).finished()
+    finally:
+        trainer.sampler.close()
+
+
+def starting_point(folder: Path, config: TrainConfig, resume: bool) -> Path | None:
+    """The checkpoint to go on from, or None for a fresh start.
+
+    Raises:
+        ConfigError: The folder holds a run and `resume` is off, or other settings.
+    """
+    found = checkpoints(folder)
+    if not found:
+        if resume:
+            print(f"{folder} holds no whole checkpoint: starting from step 0", file=sys.stderr)
+        return None
+    if not resume:
+        raise ConfigError(
+            f"output.folder {folder} holds a run up to {found[-1].name}; pass --resume to go on, "
+            "or name another folder"
+        )
+    check_same_settings(read_position(found[-1]).settings, config_fields(config), found[-1])
+    return found[-1]
+
+
+def _prepare_folder(folder: Path, config: TrainConfig) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    (folder / "config.yaml").write_text(config_text(config), encoding="utf-8")
+
+
+def _with_base(config: TrainConfig, rows: Rows, parallel: Parallel) -> TrainConfig:
+    """The config whose base exists: the tiny checkpoint made, the warm start done, if asked."""
+    base = Path(config.output.folder) / "base"
+    if config.model.pretrained != "tiny" and not config.warm_start.steps:
+        base_checkpoint(config.model)
+        return config
+    from vigos_train.warm_start import make_base
+
+    if not base.is_dir():
+        parallel.main_first(lambda: make_base(config, rows, base, parallel.device))
+    return replaced(config, model__pretrained=str(base), model__revision="")
+
+
+def _trainer(
+    config: TrainConfig, student: Student, rows: Rows, parallel: Parallel, folder: Path
+) -> Trainer:
+    def hand_over(target: Path, use: Callable[[], None]) -> None:
+        def write() -> None:
+            write_folder(target, lambda place: save_adapter(student.model, place))
+
+        parallel.main_first(write)
+        # The main process loads it into a server first; an engine of one's own is ready at once.
+        if parallel.is_main:
+            use()
+        parallel.wait()
+        if not parallel.is_main:
+            use()
+        parallel.main_first(lambda: _drop_others(target))
+
+    return Trainer(
+        config=config,
+        student=student,
+        sampler=open_sampler(config, student, hand_over, folder, parallel.is_main),
+        rows=rows,
+        parallel=parallel,
+        protocol=training_protocol(config.protocol),
+        total_steps=steps_in_run(len(rows), config.optim),
+    )
+
+
+def _drop_others(target: Path) -> None:
+    import shutil
+
+    for other in target.parent.iterdir():
+        if other != target:
+            shutil.rmtree(other)
+
+
+def _restore(trainer: Trainer, start: Path | None) -> None:
+    """Optimizer, schedule, random numbers and counters of a checkpoint, or fresh ones."""
+    import torch
+
+    torch.manual_seed(trainer.config.optim.seed + 1 + trainer.parallel.rank)
+    if start is None:
+        return
+    position = read_position(start)
+    trainer.done = position.step
+    trainer.skipped = position.skipped
+    trainer.malformed_steps = position.malformed_steps
+    if position.ranks != trainer.parallel.ranks and trainer.parallel.is_main:
+        print(
+            f"{start.name} was written by {position.ranks} ranks, now {trainer.parallel.ranks}: "
+            "dropout will differ from an unbroken run",
+            file=sys.stderr,
+        )
+    load_tensors(trainer, start, is_same_ranks=position.ranks == trainer.parallel.ranks)
+
+
+@dataclass
+class _Run:
+    """The loop around the steps."""
+
+    trainer: Trainer
+    folder: Path
+    settings: Mapping[str, Any]
+    held_out: Rows | None
+    flips: FlipRows | None
+    after_checkpoint: AfterCheckpoint | None
+    evaluation: dict[str, float] = field(default_factory=dict)
+
+    def finished(self) -> TrainedRun:
+        """Step until the end."""
+        trainer, parallel = self.trainer, self.trainer.parallel
+        files = self._files() if parallel.is_main else None
+        last: dict[str, float] = {}
+        skipped: list[Any] = []
+        try:
+            while trainer.done < trainer.total_steps:
+                report = trainer.step()
+                last = report.numbers
+                skipped += report.skipped
+                self._record(report, files)
+                self._evaluate(files)
+                self._save(files)
+        finally:
+            if files is not None:
+                files.close()
+        if parallel.is_main and skipped:
+            reasons = "; ".join(f"{n} because {why}" for why, n in skipped_reasons(skipped).items())
+            print(f"skipped {len(skipped)} rows: {reasons}", file=sys.stderr)
+        parallel.main_first(self._final_adapter)
+        return TrainedRun(self.folder / "adapter", trainer.done, last, self.evaluation)
+
+    def _files(self) -> RunFiles:
+        trainer = self.trainer
+        return open_run_files(
+            self.folder,
+            trainer.config.output,
+            self.settings,
+            trainer.done,
+            trainer.total_steps,
+        )
+
+    def _record(self, report: StepReport, files: RunFiles | None) -> None:
+        trainer = self.trainer
+        if files is not None:
+            files.log_step(trainer.done, report.numbers)
+        if is_due(trainer.done, trainer.config.output.rollouts_every, trainer.total_steps):
+            lines = list(rollout_lines(trainer.done, report.rollouts, report.kls))
+            gathered = trainer.parallel.gathered(lines)
+            if files is not None:
+                files.log_rollouts(trainer.done, [line for part in gathered for line in part])
+
+    def _evaluate(self, files: RunFiles | None) -> None:
+        trainer = self.trainer
+        if not is_due(trainer.done, trainer.config.evaluation.every, trainer.total_steps):
+            return
+        held_out = [] if self.held_out is None else self.held_out
+        self.evaluation = evaluate(trainer, held_out, self.flips)
+        if files is not None and self.evaluation:
+            files.log(trainer.done, self.evaluation)
+            shown = ", ".join(f"{k} {v:.3f}" for k, v in self.evaluation.items())
+            print(f"step {trainer.done}: {shown}", file=sys.stderr, flush=True)
+
+    def _save(self, files: RunFiles | None) -> None:
+        trainer, output = self.trainer, self.trainer.config.output
+        if not is_due(trainer.done, output.save_every, trainer.total_steps):
+            return
+        target = checkpoint_folder(self.folder, trainer.done)
+        position = Position(
+            step=trainer.done,
+            skipped=trainer.skipped,
+            malformed_steps=trainer.malformed_steps,
+            ranks=trainer.parallel.ranks,
+            settings=self.settings,
+        )
+        save_checkpoint(trainer, target, position)
+        if files is not None:
+            drop_old(self.folder, output.keep)
+            if self.after_checkpoint is not None:
+                self.after_checkpoint(target, trainer.done)
+        trainer.parallel.wait()
+
+    def _final_adapter(self) -> None:
+        write_folder(
+            self.folder / "adapter", lambda place: save_adapter(self.trainer.student.model, place)
+        )
