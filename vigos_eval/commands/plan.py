@@ -103,6 +103,7 @@ def planned(label: str, protocol: Protocol) -> TaskPlan:
     import os
 
     from vigos_eval.benchmarks import benchmark, load_rows, sample_from_row
+    from vigos_eval.benchmarks.hub import ROOT_VARIABLE
 
     n = protocol.repeats_of(benchmark(label).task)
     if not os.environ.get(ROOT_VARIABLE):
