@@ -19,6 +19,9 @@ FORMAT = re.compile(
     re.DOTALL,
 )
 
+# A box is taken out of a box so often; more is no answer and not worth the time.
+MAX_BOXES_DEEP = 8
+
 
 def last_boxed(text: str) -> str | None:
     r"""The content of the last ``\boxed{...}``, or None when there is none or it is unclosed.
@@ -42,8 +45,12 @@ def last_boxed(text: str) -> str | None:
             return None
         content = text[start:end].strip()
         position = end + 1
-    if content is not None and BOX.match(content) is not None:
-        return last_boxed(content)
+    for _ in range(MAX_BOXES_DEEP):
+        inner = BOX.match(content) if content is not None else None
+        end = _closing_brace(content, inner.end()) if content is not None and inner else None
+        if content is None or inner is None or end != len(content) - 1:
+            break
+        content = content[inner.end() : end].strip()
     return content
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+MAX_CHARS = 20_000
+"""Characters from the end that are read at all."""
+
 MAX_TAIL = 4000
 """Characters from the end in which closing words are looked for."""
 
@@ -29,7 +32,9 @@ FORMULA = re.compile(
     r"(?<!\\)\$\$(.+?)(?<!\\)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$])\$(?!\$)((?:\\\$|[^$])+?)(?<!\\)\$(?!\$)",
     re.DOTALL,
 )
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n\s*\n|\n(?=\s*(?:[-*#]|\d+[.)])\s)")
+SENTENCE_END = re.compile(
+    r"(?:(?<=\$\$)|(?<=\\\]))\s+(?=[A-Z][a-z])|(?<=[.!?])\s+(?=[A-Z\\$(])|\n\s*\n|\n(?=\s*(?:[-*#]|\d+[.)])\s)"
+)
 JOINT = re.compile(
     r"[\s$.,;:]*(?:\\[\])(\[]|\\(?:quad|qquad|,|;|\s)|\\text(?=\{)|[{}$\s,;]|and\b|or\b|for part \(?\w\)?|[A-Za-z](?:_\{?\w+\}?)?\s*=)*[\s$]*"
 )
@@ -45,10 +50,10 @@ def final_answer(text: str) -> str | None:
     >>> final_answer("42"), final_answer(" ")
     ('42', None)
     """
-    text = HOPE.sub("", TEMPLATE_MARK.sub("", text[-50 * MAX_TAIL :])).strip()
+    text = HOPE.sub("", TEMPLATE_MARK.sub("", text[-MAX_CHARS:])).strip()
     boxes = list(_boxes(text))
-    after_box = boxes[-1][1] if boxes else max(0, len(text) - MAX_TAIL)
-    stated = _stated(text[after_box:])
+    after_box = boxes[-1][1] if boxes else 0
+    stated = _stated(text[max(after_box, len(text) - MAX_TAIL) :])
     if stated:
         return stated
     if boxes:
@@ -127,7 +132,10 @@ def _closing(text: str) -> str | None:
     formulas = list(FORMULA.finditer(last[-1]))
     if formulas:
         return _last_formula(last[-1], formulas)
-    return lines[-1].replace("**", "").strip()
+    sentence = last[-1].strip()
+    # A short last sentence may be an option's text after its letter: "B. A cat".
+    line = sentence if len(sentence.split()) >= 5 and "\n" not in sentence else lines[-1]
+    return line.replace("**", "").strip()
 
 
 def _last_formula(sentence: str, formulas: list[re.Match[str]]) -> str:

@@ -58,7 +58,7 @@ def value(
     """
     try:
         return _Valuer(point, angle, given or {}).of(node)
-    except (ZeroDivisionError, OverflowError, ValueError) as error:
+    except (ZeroDivisionError, OverflowError, ValueError, RecursionError) as error:
         raise ValueFault(str(error)) from error
 
 

@@ -9,9 +9,10 @@ from vigos_eval.grading.choice import grade_choice
 from vigos_eval.grading.expression import same_expression
 from vigos_eval.grading.freetext import alternatives, says_gold
 from vigos_eval.grading.listing import members, same_list
-from vigos_eval.grading.number import parse_quantity, question_unit, same_quantity, stated_quantity
+from vigos_eval.grading.number import parse_quantity, stated_quantity
 from vigos_eval.grading.official import mathvision_equal
 from vigos_eval.grading.pool import Compared, compared
+from vigos_eval.grading.same_number import question_unit, same_quantity
 from vigos_eval.grading.surface import INVISIBLE_ENDS, compact, undressed
 from vigos_eval.grading.word import same_word, vilp_rule
 from vigos_eval.types import AnswerKind, Outcome, Sample, Verdict
@@ -21,7 +22,7 @@ GRADER_VERSION = 1
 
 MAX_TEXT_CHARS = 20_000
 MAX_CLOSED_CHARS = 2_000
-MAX_NESTING = 60
+MAX_NESTING = 30
 
 UNDECIDED = "undecided"
 
@@ -58,6 +59,8 @@ def grade(answer: str | None, sample: Sample) -> Verdict:
         )
     except GraderFault as fault:
         return Verdict(Outcome.UNGRADED, str(fault), "none")
+    except RecursionError:
+        return Verdict(Outcome.WRONG, "the answer is nested too deep")
     return _verdict(equal, answer, sample)
 
 

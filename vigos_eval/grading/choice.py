@@ -12,6 +12,9 @@ from vigos_eval.grading.number import parse_quantity, stated_quantity
 from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
 from vigos_eval.types import Outcome, Sample, Verdict
 
+MAX_UNKNOWN_WORDS = 20
+"""Words after a letter when the options are only in the picture; more is no option's text."""
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NAMED = r"(?:the\s+)?(?:correct\s+|final\s+|best\s+)?(?:options?|choices?|answers?)"
 BARE = re.compile(
@@ -43,7 +46,7 @@ def grade_choice(answer: str, sample: Sample) -> Verdict:
     gold = gold_index(sample.gold, sample.options, sample.grading.get("gold") == "text")
     if gold is None:
         return _text_against_text(answer, sample.gold)
-    named = named_options(answer, sample.options, sample.question)
+    named = named_options(answer, sample.options)
     if not named:
         return Verdict(Outcome.WRONG, f"{_short(answer)} names no option; gold is {LETTERS[gold]}")
     # Data sets hold the same option twice; a text names both, a letter only its own.
@@ -84,7 +87,7 @@ def gold_index(gold: str, options: tuple[str, ...], is_text: bool = False) -> in
     return min(named) if len(named) == 1 else None
 
 
-def named_options(answer: str, options: tuple[str, ...], question: str = "") -> set[int]:
+def named_options(answer: str, options: tuple[str, ...]) -> set[int]:
     """Indices of the options that the answer names; several when it does not choose.
 
     >>> opts = ("two apples", "three pears", "A and B")
@@ -106,13 +109,13 @@ def named_options(answer: str, options: tuple[str, ...], question: str = "") -> 
     if match := LED.fullmatch(text):
         index = LETTERS.index((match[1] or match[2] or match[3] or match[4]).upper())
         if index < count:
-            return _led(index, match[5], options, question)
+            return _led(index, match[5], options)
     if (match := LETTER_LIST.fullmatch(text)) and _all_letters(text, count):
         return _all_letters(text, count)
     return _by_text(answer, options) or _letters_in(text, count)
 
 
-def _led(index: int, rest: str, options: tuple[str, ...], question: str) -> set[int]:
+def _led(index: int, rest: str, options: tuple[str, ...]) -> set[int]:
     """What "B. rest" names: B when the rest says B's text, both when it says another option's."""
     equal = _equal_texts(rest, options) if options else set()
     if equal:
@@ -124,14 +127,13 @@ def _led(index: int, rest: str, options: tuple[str, ...], question: str) -> set[
     )
     if others - {index}:
         return {index} | others
-    haystack = options[index] if options else question
-    if options and compact(options[index]) and compact(options[index]) in compact(rest):
-        return {index}
     words = set(WORDS.findall(folded(rest)))
-    if len(words) <= 3 or (not haystack and len(words) <= 12):
+    if not options:
+        return {index} if len(words) <= MAX_UNKNOWN_WORDS else set()
+    if compact(options[index]) and compact(options[index]) in compact(rest):
         return {index}
-    known = words & set(WORDS.findall(folded(haystack)))
-    if 2 * len(known) >= len(words) or (options and _number_equal(rest, options[index])):
+    known = words & set(WORDS.findall(folded(options[index])))
+    if len(words) <= 3 or 2 * len(known) >= len(words) or _number_equal(rest, options[index]):
         return {index}
     inside = _by_text(rest, options)
     # A letter followed by a text that is not its option's is not an answer to this question:

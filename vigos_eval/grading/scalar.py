@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 
 from vigos_eval.grading.algebra import POINTS, ValueFault, close, free_symbols, same_value, value
-from vigos_eval.grading.number import rounded_equal
+from vigos_eval.grading.same_number import rounded_equal
 from vigos_eval.grading.tree import Node
 
 DEGREE = math.pi / 180

@@ -57,7 +57,7 @@ WORDY = re.compile(
     r"(?:[^\W_]|[\s,.;:?!'\"()&%]|(?<=[A-Za-z])[-/](?=[A-Za-z])|(?<=[0-9])[-/](?=[0-9]))*"
 )
 CIRCLE = re.compile(r"\^?\s*\\textcirc(?![a-zA-Z])")
-QUOTES = re.compile(r'^\s*(?:\\?["\'`])+(.*?)(?:\\?["\'`])+\s*$', re.DOTALL)
+QUOTES = "\"'`"
 STRAY_STOP = re.compile(r"\.(?=\s*[)\]])")
 MATH_MARKS = re.compile(r"\\[()\[\]]|(?<!\\)\$+")
 BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -93,8 +93,9 @@ def undressed(text: str) -> str:
     >>> undressed(r"\left( \dfrac{1}{2},\, 3 \right)")
     '( \\frac{1}{2}, 3 )'
     """
-    if quoted := QUOTES.match(text):
-        text = quoted[1]
+    text = text.strip(INVISIBLE_ENDS)
+    if text[-1:] in QUOTES and (text[:1] in QUOTES or text[:2] in ('\\"', "\\'")):
+        text = text.lstrip("\\").strip(QUOTES).rstrip("\\")
     text = flat(EATEN.sub(r"\\t", text.strip(INVISIBLE_ENDS)))
     if "\\" in text or "$" in text or "*" in text or "_" in text or "~" in text:
         text = _without_commands(text)

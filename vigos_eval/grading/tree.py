@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-MAX_TOKENS = 500
+MAX_TOKENS = 300
 MAX_LITERAL = 60
 
 
