@@ -95,9 +95,7 @@ def _is_completion(body: Json) -> bool:
     """What is read below is there, and of the types that JSON should give it."""
 
     def are_ids(value: Any) -> bool:
-        return value is None or (
-            isinstance(value, list) and all(isinstance(token, int) for token in value)
-        )
+        return value is None or (isinstance(value, list) and set(map(type, value)) <= {int})
 
     choices, usage = body.get("choices"), body.get("usage") or {}
     return (
