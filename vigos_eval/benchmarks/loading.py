@@ -103,9 +103,6 @@ def load_part(part: DataPart, columns: Sequence[str]) -> tuple[Dataset, str | No
 
 
 def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
-    import datasets
-    from datasets.exceptions import DatasetsError
-
     if not folder.is_dir():
         raise DataError(f"{ROOT_VARIABLE} is set, but there is no folder {folder}. {HINT}")
     roots = [folder / config for config in part.configs if config and (folder / config).is_dir()]
@@ -118,13 +115,37 @@ def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
             continue
         found = _parquet_files(root, part.split)
         files += found
-        try:
-            tables.append(
-                datasets.load_dataset("parquet", data_files=list(map(str, found)), split="train")
-            )
-        except (OSError, ValueError, DatasetsError) as error:
-            raise DataError(f"{found[0]} cannot be read as parquet: {error}") from error
+        tables.append(_from_parquet(found))
     return joined(tables), _files_hash(files, folder)
+
+
+def _from_parquet(files: Sequence[Path]) -> Dataset:
+    """The files as one table.
+
+    Raises:
+        DataError: One is no parquet, or they hold no rows (which `datasets` cannot even open).
+    """
+    import datasets
+    import pyarrow.parquet as pq
+    from datasets.exceptions import DatasetsError
+
+    rows = 0
+    columns: list[str] = []
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as opened:
+                rows += opened.metadata.num_rows
+                columns = opened.schema_arrow.names
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read as parquet: {error}") from error
+    if rows == 0:
+        raise DataError(f"{files[0].parent} is empty: 0 rows; columns found: {', '.join(columns)}")
+    try:
+        return datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train")
+    except (OSError, ValueError, DatasetsError) as error:
+        raise DataError(
+            f"{files[0].parent} cannot be read as one table: {error.__cause__ or error}"
+        ) from error
 
 
 def _saved(root: Path, part: DataPart) -> Dataset:
