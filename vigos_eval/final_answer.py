@@ -13,6 +13,7 @@ from collections.abc import Iterator
 MAX_CHARS = 20_000
 """Characters from the end that are read at all."""
 
+MAX_LINE = 300
 MAX_TAIL = 4000
 """Characters from the end in which closing words are looked for."""
 
@@ -132,9 +133,8 @@ def _closing(text: str) -> str | None:
     formulas = list(FORMULA.finditer(last[-1]))
     if formulas:
         return _last_formula(last[-1], formulas)
-    sentence = last[-1].strip()
-    # A short last sentence may be an option's text after its letter: "B. A cat".
-    line = sentence if len(sentence.split()) >= 5 and "\n" not in sentence else lines[-1]
+    # A paragraph on one line ends in the sentence that answers; a short line is the answer.
+    line = last[-1].strip() if len(lines[-1]) > MAX_LINE else lines[-1]
     return line.replace("**", "").strip()
 
 

@@ -109,7 +109,7 @@ def official_outcome(answer: str | None, sample: Sample) -> Outcome | None:
 
 
 def _grade_text(answer: str, sample: Sample) -> Verdict:
-    if compact(answer) == compact(sample.gold) or says_gold(sample.gold, answer):
+    if compact(answer) == compact(sample.gold) or says_gold(sample.gold, answer, sample.question):
         return Verdict(Outcome.CORRECT, f"says the gold {_short(sample.gold)}")
     return Verdict(Outcome.UNGRADED, UNDECIDED, "none")
 

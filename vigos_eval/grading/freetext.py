@@ -39,13 +39,13 @@ MAX_STATEMENT_CHARS = 300
 """A longer answer says many things beside its point; it is left to the judge."""
 
 
-def says_gold(gold: str, answer: str) -> bool:
+def says_gold(gold: str, answer: str, question: str = "") -> bool:
     """Whether the answer states an alternative of the gold, without negation before it.
 
     >>> says_gold("Hagen/Walter Hagen", "It was Walter Hagen."), says_gold("1990", "not 1990")
     (True, False)
     """
-    return any(all(_says(part, answer) for part in parts) for parts in alternatives(gold))
+    return any(all(_says(part, answer, question) for part in parts) for parts in alternatives(gold))
 
 
 def _members(text: str) -> list[str]:
@@ -57,7 +57,7 @@ def _members(text: str) -> list[str]:
     ]
 
 
-def _says(part: str, answer: str) -> bool:
+def _says(part: str, answer: str, question: str) -> bool:
     if same_word(part, answer):
         return True
     wanted = LEADING.sub("", folded(part))
@@ -68,6 +68,9 @@ def _says(part: str, answer: str) -> bool:
         return True
     match = re.search(rf"(?<![\w]){re.escape(wanted)}(?![\w])", text)
     if match is None or len(answer) > MAX_STATEMENT_CHARS:
+        return False
+    # An answer that repeats the question's words has not answered with them.
+    if f" {wanted} " in f" {folded(question)} ":
         return False
     return (
         NEGATION.search(text[: match.start()]) is None

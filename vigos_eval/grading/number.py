@@ -79,6 +79,7 @@ WORD_NUMBERS = {
 WORD_NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
                  "ninety": 90, "hundred": 100, "half": 0, "none": 0}  # fmt: skip
 del WORD_NUMBERS["half"]
+MARKS = {"'": "ft", '"': "in", "''": "in"}
 NOUN = re.compile(r"[a-z][a-z'\-]+[.,]?|a|/")
 CHANGING = frozenset(
     [
@@ -220,6 +221,8 @@ def _with_rest(match: re.Match[str], value: Fraction, decimals: int | None) -> Q
         decimals = 0 if decimals is not None else None
     if not rest:
         return Quantity(value, decimals, unit)
+    if rest in MARKS:
+        return Quantity(value, decimals, MARKS[rest])
     if percent := PERCENT.match(rest):
         return Quantity(value, decimals, unit, True) if _only_nouns(rest[percent.end() :]) else None
     if degree := DEGREE.match(rest):
