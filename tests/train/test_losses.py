@@ -175,3 +175,24 @@ def test_shapes_that_do_not_line_up_are_refused() -> None:
         fused_kl(student, teacher[:-1], weight, Divergence())
     with pytest.raises(ValueError, match="weight"):
         fused_kl(student, teacher, weight.T, Divergence())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("form", CASES)
+def test_a_card_accumulates_bf16_projections_in_fp32(form: Divergence) -> None:
+    student, teacher, weight = (
+        each.cuda() for each in states(vocabulary=40_000, dtype=torch.bfloat16)
+    )
+    leaf = student.clone().requires_grad_()
+    result = fused_kl(leaf, teacher, weight, form, chunk=16)
+    result.loss.sum().backward()
+    own = student.float().requires_grad_()
+    expected = naive(own, teacher.float(), weight.float(), form)
+    expected.sum().backward()
+    assert leaf.grad is not None and own.grad is not None
+    torch.testing.assert_close(result.loss, expected.detach(), atol=1e-5, rtol=0)
+    # The gradient's matrix product takes bf16 inputs, its sum is float32.
+    clear = (result.kl - form.clip).abs() > 1e-4
+    error = (leaf.grad[clear].float() - own.grad[clear]).norm() / own.grad[clear].norm()
+    assert error < 2**-8
