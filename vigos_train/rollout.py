@@ -176,7 +176,11 @@ def routed(
             contexts[speaker] = asked.ids
             continue
         view = context(
-            speaker, question, prompt=protocol.prompt, reasoning_prefix=how.reasoning_prefix
+            speaker,
+            question,
+            prompt=protocol.prompt,
+            reasoning_prefix=how.reasoning_prefix,
+            think_bytes=found.think_bytes,
         )
         contexts[speaker] = context_ids(
             student.processor,
