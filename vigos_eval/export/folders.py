@@ -87,6 +87,8 @@ def write_wandb(runs: Sequence[tuple[int, ScoredRun]], folder: Path) -> Path:
         opened.log(scalars(run), step=step)
     written = Path(opened.dir).parent
     opened.finish()
+    # finish() returns before its service has written the file (wandb 0.25, 1 run in 5); this waits.
+    wandb.teardown()
     return written
 
 
