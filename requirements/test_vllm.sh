@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 requirements/vllm_env.sh
 export HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 VLLM_NO_USAGE_STATS=1
 .venv-vllm/bin/python -c 'import vllm'
-exec .venv-vllm/bin/python -m pytest -q -m vllm tests "$@"
+exec .venv-vllm/bin/python -m pytest -q -m vllm "${@:-tests}"

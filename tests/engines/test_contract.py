@@ -122,7 +122,17 @@ def test_greedy_answers_are_those_of_transformers(subject: Subject, hf: Subject)
     for mine, theirs in zip(
         answers(subject, GREEDY, *prompts), answers(hf, GREEDY, *prompts), strict=True
     ):
-        assert mine == theirs
+        assert whole_characters(mine) == whole_characters(theirs)
+
+
+def whole_characters(answer: Generated) -> Generated:
+    """Without a character torn at the very end: a server's stream decoder holds it back."""
+    return replace(
+        answer,
+        completions=tuple(
+            replace(sample, text=sample.text.rstrip("\ufffd")) for sample in answer.completions
+        ),
+    )
 
 
 def test_greedy_samples_are_one_text_n_times(subject: Subject) -> None:

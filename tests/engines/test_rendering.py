@@ -32,7 +32,7 @@ def processor(tiny: Path) -> Any:
 def test_sizes_are_those_of_transformers_own_rule(low: int | None, high: int) -> None:
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-    for width, height in [(1000, 500), (29, 30), (2000, 60), (84, 56), (640, 480), (13, 2400)]:
+    for width, height in [(1000, 500), (29, 30), (2000, 60), (84, 56), (640, 480), (60, 2000)]:
         ours = fitted_size(width, height, ImageLimits(low, high))
         # What is within the limits is left to the processor, which then rounds.
         again = smart_resize(ours[1], ours[0], 28, low or 0, high)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -233,10 +234,17 @@ def files_sha256(paths: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        state = path.stat()
+        content = _content_sha256(path, state.st_size, state.st_mtime_ns)
         digest.update(f"{path.name}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+# Run folder and engine both ask; sixteen gigabytes are hashed once per process.
+@lru_cache(maxsize=1024)
+def _content_sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_object(path: Path) -> dict[str, Any]:

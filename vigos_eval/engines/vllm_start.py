@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,20 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
         return LLM(model=str(folder), **arguments)
     except (ValueError, RuntimeError, AssertionError, NotImplementedError, OSError) as error:
         # torch.OutOfMemoryError is a RuntimeError.
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1] if lines else type(error).__name__
         raise EngineError(
-            f"engine=vllm does not start on {folder}: {reason}; {MEMORY_ADVICE}"
+            f"engine=vllm does not start on {folder}: {one_line(error)}; {MEMORY_ADVICE}"
         ) from error
+
+
+def one_line(error: Exception) -> str:
+    """An error's own words on one line, without pydantic's frame around them.
+
+    >>> one_line(ValueError("1 validation error for C\\n  Value error, too long [type=x]\\n    For further"))
+    'too long'
+    """
+    words = " ".join(str(error).split()) or type(error).__name__
+    inner = re.search(r"Value error, (.*?)(?: \[type=|$)", words)
+    return (inner.group(1) if inner else words)[:400]
 
 
 def vllm_arguments(settings: EngineSettings, lora_rank: int) -> dict[str, Any]:
