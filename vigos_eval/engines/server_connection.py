@@ -1,6 +1,6 @@
 """One server: its client, who is asked next, and what its failures mean. Async; no prompts here.
 
-The official client sends, with its own retries off; retrying is server_pool's subject.
+The HTTP client is server_client's subject, retrying server_pool's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from vigos_eval.engines.server_client import bounded_client, is_behind_proxy, official_client
 from vigos_eval.engines.server_reply import Json, parsed, shown
 from vigos_eval.engines.settings import EngineSettings
 from vigos_eval.errors import ConfigError, EngineError
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
     import httpx
     import openai
 
-# Below the 5 s after which vLLM's and SGLang's uvicorn close an idle connection: the side that
-# closes first must be ours, or a request may be written into a closing connection.
-KEEPALIVE_S = 4.0
-CONNECT_TIMEOUT_S = 10.0
 HEALTH_TIMEOUT_S = 10.0
 BUSY = 429
 REFUSED_KEY = (401, 403)
 NOT_THERE = 404
+# Never sent; without it the client draws a random name for every request.
+UNNAMED: Any = {"idempotency_key": "none"}
 WORTH_A_RETRY = (408, 409, 425, BUSY)
 
 
@@ -82,7 +81,9 @@ class Server:
         self.is_suspect = False
         self.is_dead = False
         self._key_env = settings.key_env
-        self._client = official_client(url, key, bounded_client(self.slots, settings.timeout_s))
+        self._client = official_client(
+            url, key, bounded_client(self.slots, settings.timeout_s, is_behind_proxy(url))
+        )
 
     async def completion(self, body: Json) -> bytes | Failure:
         """The body of the reply to a chat request.
@@ -93,7 +94,9 @@ class Server:
         import httpx
 
         reply = await self._sent(
-            self._client.post("/chat/completions", body=body, cast_to=httpx.Response)
+            self._client.post(
+                "/chat/completions", body=body, cast_to=httpx.Response, options=UNNAMED
+            )
         )
         return reply if isinstance(reply, Failure) else reply.content
 
@@ -228,64 +231,3 @@ def api_key(key_env: str) -> str:
             f"key_env={key_env}: that environment variable is not set; export {key_env}=... first"
         )
     return key
-
-
-def official_client(url: str, key: str, http_client: httpx.AsyncClient) -> openai.AsyncOpenAI:
-    """The openai package's client without retries, and without telling anyone about this machine.
-
-    Its usual headers name the operating system, the Python and, from the environment, an OpenAI
-    organization and project: nothing of it concerns a server in one's own cluster, and the ten
-    headers are a tenth of the CPU time of a request.
-    """
-    import openai
-
-    class Quiet(openai.AsyncOpenAI):
-        @property
-        def default_headers(self) -> dict[str, str | openai.Omit]:
-            return {"Accept": "application/json", "Content-Type": "application/json"}
-
-    return Quiet(base_url=url, api_key=key, max_retries=0, http_client=http_client)
-
-
-def bounded_client(slots: asyncio.Semaphore, timeout_s: float) -> httpx.AsyncClient:
-    """An HTTP client whose requests wait for a slot.
-
-    The slot covers the wire only, not the building and parsing of a request, so that `slots`
-    requests are really with the servers while the next ones are prepared.
-
-    Args:
-        slots: Requests to this server that may be in flight at once.
-        timeout_s: Limit per request, seconds.
-    """
-    import aiohttp
-    import httpx
-    from httpx_aiohttp import AiohttpTransport
-
-    class Bounded(httpx.AsyncBaseTransport):
-        def __init__(self) -> None:
-            # aiohttp: httpx's own pool needs 15 times the CPU at 64 requests in flight.
-            self._inner = AiohttpTransport(
-                client=lambda: aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    trust_env=True,
-                )
-            )
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            async with slots:
-                reply = await self._inner.handle_async_request(request)
-                wire = reply.stream
-                assert isinstance(wire, httpx.AsyncByteStream)
-                try:
-                    content = b"".join([chunk async for chunk in wire])
-                finally:
-                    await wire.aclose()
-            reply.stream = httpx.ByteStream(content)
-            return reply
-
-        async def aclose(self) -> None:
-            await self._inner.aclose()
-
-    timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S, pool=None)
-    return httpx.AsyncClient(transport=Bounded(), timeout=timeout, follow_redirects=True)
