@@ -111,6 +111,7 @@ def is_admitted(text: str) -> bool:
     """
     return (
         len(text) <= MAX_CHARS
+        and any(char.isalnum() for char in text)
         and "__" not in text
         and _ALLOWED.fullmatch(text) is not None
         and all(name in _COMMANDS for name in _COMMAND.findall(text))

@@ -5,11 +5,14 @@ No judgement about mathematics beyond equal numbers; what names no option, or tw
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
+from itertools import zip_longest
 
 from vigos_eval.grading.number import parse_quantity, stated_quantity
 from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
+from vigos_eval.grading.units import unit_factor
 from vigos_eval.types import Outcome, Sample, Verdict
 
 MAX_UNKNOWN_WORDS = 20
@@ -154,12 +157,13 @@ def _letters_in(text: str, count: int) -> set[int]:
         found = {index for index in found if index < count}
         if found:
             return found
-    # "A" opens sentences and "I" is a pronoun; alone they name nothing inside a sentence.
     words = text.split()
+    bare = [word.strip(".,:;()[]*\"'") for word in words]
     found = {
         LETTERS.index(word)
-        for raw in words
-        if len(word := raw.strip(".,:;()[]*\"'")) == 1 and word in LETTERS and word not in "AI"
+        for word, after in zip_longest(bare, bare[1:], fillvalue="")
+        # "A cat", "I think": before a small letter they are words of the sentence.
+        if len(word) == 1 and word in LETTERS and not (word in "AI" and after[:1].islower())
     }
     return {index for index in found if index < count} if len(words) <= 8 else set()
 
@@ -208,12 +212,12 @@ def _by_text(answer: str, options: tuple[str, ...]) -> set[int]:
 
 def _number_equal(answer: str, option: str) -> bool:
     left, right = stated_quantity(answer), parse_quantity(option)
-    return (
-        left is not None
-        and right is not None
-        and left.value == right.value
-        and (left.unit == right.unit or not left.unit or not right.unit)
-    )
+    if left is None or right is None or left.is_percent != right.is_percent:
+        return False
+    if not left.unit or not right.unit or left.unit == right.unit:
+        return left.value == right.value
+    factor = unit_factor(left.unit, right.unit)
+    return factor is not None and math.isclose(left.value * factor, right.value, rel_tol=1e-9)
 
 
 def _same_texts(indices: set[int], options: tuple[str, ...]) -> bool:

@@ -181,4 +181,5 @@ def compact(text: str) -> str:
     True
     """
     text = undressed(text)
-    return re.sub(r"[\s{}]+", "", text)
+    # 4 2 is not 42: a space between digits parts two numbers.
+    return re.sub(r"[\s{}]+", "", re.sub(r"(?<=[0-9])\s+(?=[0-9])", "&", text))
