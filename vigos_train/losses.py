@@ -124,20 +124,18 @@ class _FusedKl(torch.autograd.Function):
             gradient = student.new_empty(student.shape, dtype=wide)
         size = (min(chunk, tokens), vocabulary)
         ours, theirs = (student.new_empty(size, dtype=wide) for _ in range(2))
-        # Autocast would round the projections to 16 bits.
-        with torch.autocast(student.device.type, enabled=False):
-            for start in range(0, tokens, chunk):
-                part = slice(start, min(start + chunk, tokens))
-                zs, zt = ours[: part.stop - start], theirs[: part.stop - start]
-                _project(student[part], weight, zs)
-                _project(teacher[part], weight, zt)
-                for rows in _row_blocks(part, zs.device.type):
-                    here = slice(rows.start - start, rows.stop - start)
-                    loss[rows], kl[rows], clipped[rows] = _row_kl(
-                        zs[here], zt[here], limits[rows], divergence, gradient is not None
-                    )
-                if gradient is not None:
-                    _project_back(zs, weight, gradient[part])
+        for start in range(0, tokens, chunk):
+            part = slice(start, min(start + chunk, tokens))
+            zs, zt = ours[: part.stop - start], theirs[: part.stop - start]
+            _project(student[part], weight, zs)
+            _project(teacher[part], weight, zt)
+            for rows in _row_blocks(part, zs.device.type):
+                here = slice(rows.start - start, rows.stop - start)
+                loss[rows], kl[rows], clipped[rows] = _row_kl(
+                    zs[here], zt[here], limits[rows], divergence, gradient is not None
+                )
+            if gradient is not None:
+                _project_back(zs, weight, gradient[part])
         ctx.save_for_backward(gradient)
         ctx.dtype = student.dtype
         ctx.mark_non_differentiable(kl, clipped)
@@ -211,7 +209,10 @@ def _accumulates_wide(hidden: Tensor, weight: Tensor) -> bool:
 
 
 def _project(hidden: Tensor, weight: Tensor, out: Tensor) -> None:
-    """Write hidden @ weight.T into `out` (float32, or float64), accumulated there."""
+    """Write hidden @ weight.T into `out` (float32, or float64), accumulated there.
+
+    Only with `out=`: autocast would round any other form of the product to 16 bits.
+    """
     if _accumulates_wide(hidden, weight):
         torch.mm(hidden, weight.t(), out_dtype=out.dtype, out=out)
         return
