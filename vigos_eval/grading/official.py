@@ -62,7 +62,7 @@ def mathvision_equal(gold: str, options: Sequence[str], answer: str) -> bool:
     (True, False)
     """
     wanted = [gold]
-    if options and len(gold) == 1 and LETTERS.find(gold) < len(options):
+    if len(gold) == 1 and 0 <= LETTERS.find(gold) < len(options):
         wanted.append(options[LETTERS.index(gold)])
     return any(_mathvision_same(answer, text) for text in wanted)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vigos_eval.extract import answer_of
 from vigos_eval.grading.cascade import GRADER_VERSION, beyond_limits, grade, official_outcome
-from vigos_eval.grading.judge import Asked, JudgeCost, judged
+from vigos_eval.grading.judge import PATIENCE, Asked, JudgeCost, judged
 from vigos_eval.grading.judge_prompt import PROMPT_VERSION
 from vigos_eval.grading.verdict_cache import VerdictCache
 from vigos_eval.protocol import JudgeSettings, fingerprint
@@ -95,7 +95,7 @@ def _by_judge(
             if answer.text is not None and is_for_judge(verdict, answer.text, sample, judge.mode):
                 asked[key, place] = Asked(sample.question, sample.options, sample.gold, answer.text)
     with VerdictCache(path) as cache:
-        found = judged(asked.values(), judge, cache)
+        found = judged(asked.values(), judge, cache, PATIENCE)
     for (key, place), item in asked.items():
         name = item.key(judge.model)
         if name in found.verdicts:
