@@ -266,3 +266,18 @@ def split_rows(rows: Rows, share: float) -> tuple[Rows, Rows]:
             f"on, of {len(rows)}; use another share or more rows"
         )
     return PartOfRows(rows, kept), PartOfRows(rows, held)
+
+
+def answers(rows: Rows) -> list[str]:
+    """The reference answer of every row, without reading images where the storage allows it."""
+    if isinstance(rows, PartOfRows):
+        every = answers(rows.rows)
+        return [every[number] for number in rows.numbers]
+    if not isinstance(rows, TableRows):
+        return [rows[number].answer for number in range(len(rows))]
+    name = rows.columns.answer
+    if hasattr(rows.table, "column_names"):  # a datasets.Dataset: one column, no image bytes
+        table: Any = rows.table
+        column = table[name] if name in table.column_names else [None] * len(rows)
+        return ["" if value is None else str(value).strip() for value in column]
+    return [str(fields.get(name) or "").strip() for fields in rows.table]

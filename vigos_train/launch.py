@@ -20,7 +20,8 @@ from vigos_train.checkpoint import (
     write_folder,
 )
 from vigos_train.config import TrainConfig
-from vigos_train.data import Rows, open_rows, split_rows
+from vigos_train.contexts import NO_ANSWER, short_answer
+from vigos_train.data import Rows, answers, open_rows, split_rows
 from vigos_train.evaluation import FlipRows, evaluate, flips_of, is_due
 from vigos_train.loading import config_fields, config_text, replaced
 from vigos_train.optim import steps_in_run
@@ -79,6 +80,8 @@ def train(
         held_out = split if held_out is None else held_out
     flips = flips_of(config.evaluation.flip_source)
     parallel = open_parallel()
+    if parallel.is_main:
+        _warn_of_missing_answers(rows)
     config.optim.accumulation(parallel.ranks)
     if after_checkpoint is None and config.evaluation.tasks:
         from vigos_train.benchmark_runs import benchmark_runs
@@ -120,6 +123,15 @@ def starting_point(folder: Path, config: TrainConfig, resume: bool) -> Path | No
         )
     check_same_settings(read_position(found[-1]).settings, config_fields(config), found[-1])
     return found[-1]
+
+
+def _warn_of_missing_answers(rows: Rows) -> None:
+    missing = sum(not short_answer(answer) for answer in answers(rows))
+    if missing:
+        print(
+            f'{missing} of {len(rows)} rows have no answer: their teachers are told "{NO_ANSWER}"',
+            file=sys.stderr,
+        )
 
 
 def _prepare_folder(folder: Path, config: TrainConfig) -> None:

@@ -89,10 +89,13 @@ class WrittenSampler:
         return [self._written(each) for each in asked]
 
     def _written(self, asked: Asked) -> Completion:
-        text = self.texts[int(asked.row.id) % len(self.texts)].format(a=asked.row.answer)
+        text = self._text_of(asked)
         tokenizer = self.student.processor.tokenizer
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         return completion_of([*ids, tokenizer.eos_token_id], True, tokenizer)
+
+    def _text_of(self, asked: Asked) -> str:
+        return self.texts[int(asked.row.id) % len(self.texts)].format(a=asked.row.answer)
 
     def close(self) -> None:
         pass
