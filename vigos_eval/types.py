@@ -58,7 +58,9 @@ class Sample:
         images: The images in the order in which the question refers to them.
         subgroups: Named groups for the report, e.g. ``{"subject": "Math"}``.
         grading: Benchmark-specific facts that a rule needs, as strings:
-            ``precision`` (MathVista, decimals), ``unit``, ``rule`` (``vilp``).
+            ``precision`` (MathVista, decimals), ``unit``, ``rule`` (``vilp``; ``alternatives``:
+            a list gold of which each member is right), ``gold`` (``text``: options are meant by
+            their text).
     """
 
     task: str

@@ -118,3 +118,11 @@ def test_an_answer_is_right_for_its_own_option_only() -> None:
                 i for i, text in enumerate(options) if grade(text, item).outcome is Outcome.CORRECT
             ]
             assert right == [gold], options
+
+
+def test_a_gold_of_two_letters_wants_both() -> None:
+    item = sample(AnswerKind.CHOICE, "C\nD", options=FRUIT)
+    outcomes = [
+        grade(answer, item).outcome.value for answer in ("C\nD", "D and C", "C, D", "C", "A, C, D")
+    ]
+    assert outcomes == ["correct", "correct", "correct", "wrong", "wrong"]

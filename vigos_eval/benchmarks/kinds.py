@@ -6,18 +6,8 @@ import re
 from collections.abc import Sequence
 
 from vigos_eval.benchmarks.options import letter_index
+from vigos_eval.grading.kinds import kind_of_gold
 from vigos_eval.types import AnswerKind
-
-# A number with an optional sign, currency, thousands separators, fraction, percent or unit of one or two words.
-NUMBER = re.compile(
-    r"""[-+−]?\s*[$€£]?\s*
-    (?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?      # 1,234.5  .5  12
-    (?:\s*/\s*\d+)?                            # 3/4
-    (?:[eE][-+]?\d+)?
-    \s*(?:%|°\s?[CF]?|[A-Za-zµΩ]{1,12}(?:[²³]|\^[23])?(?:\s*/\s*[A-Za-z]{1,8}(?:[²³]|\^[23])?)?)?""",
-    re.VERBOSE,
-)
-FORMULA = re.compile(r"\\[A-Za-z]|[\^_=√π]|\d\s*[-+*/:]\s*\w|[A-Za-z]\s*[-+*/]\s*\d|\d\s*[a-z]\b")
 
 
 def kind_of(gold: str, options: Sequence[str]) -> AnswerKind:
@@ -38,10 +28,4 @@ def kind_of(gold: str, options: Sequence[str]) -> AnswerKind:
         return AnswerKind.CHOICE
     if options and re.fullmatch(r"\(?[A-Z]\)?[.:]?\s.+", gold, re.DOTALL):
         return AnswerKind.CHOICE
-    if gold.startswith("[") and gold.endswith("]"):
-        return AnswerKind.LIST
-    if any(char.isdigit() for char in gold) and NUMBER.fullmatch(gold):
-        return AnswerKind.NUMBER
-    if FORMULA.search(gold):
-        return AnswerKind.EXPRESSION
-    return AnswerKind.WORD if len(gold.split()) == 1 else AnswerKind.TEXT
+    return kind_of_gold(gold)

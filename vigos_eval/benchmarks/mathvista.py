@@ -36,7 +36,9 @@ def official_question(row: Row, index: int) -> Sample:
     gold = gold_of(row)
     metadata = row.get("metadata")
     task = text_of(metadata, "task") if isinstance(metadata, Mapping) else ""
-    grading = {"precision": _decimals(row), "unit": text_of(row, "unit")}
+    # An option that is itself a letter is meant by its text: golds are texts here.
+    gold_is = "text" if choices else ""
+    grading = {"precision": _decimals(row), "unit": text_of(row, "unit"), "gold": gold_is}
     return Sample(
         task="mathvista",
         source="official",

@@ -46,6 +46,11 @@ def grade_choice(answer: str, sample: Sample) -> Verdict:
     Letters and texts are compared both ways: an answer "B" against a gold text, an option's text
     against a gold letter.
     """
+    if len(several := gold_letters(sample.gold)) > 1:
+        right = named_options(answer, sample.options) == several
+        wanted = ", ".join(LETTERS[i] for i in sorted(several))
+        outcome = Outcome.CORRECT if right else Outcome.WRONG
+        return Verdict(outcome, f"{_short(answer)} against the letters {wanted}")
     gold = gold_index(sample.gold, sample.options, sample.grading.get("gold") == "text")
     if gold is None:
         return _text_against_text(answer, sample.gold)
@@ -59,6 +64,18 @@ def grade_choice(answer: str, sample: Sample) -> Verdict:
     chosen = gold if gold in named else min(named)
     outcome = Outcome.CORRECT if chosen == gold else Outcome.WRONG
     return Verdict(outcome, f"names {LETTERS[chosen]}; gold is {LETTERS[gold]}")
+
+
+def gold_letters(gold: str) -> set[int]:
+    """Indices of a gold that is letters alone, one per line: a few questions have two answers.
+
+    >>> sorted(gold_letters("C\\nD")), gold_letters("A cat")
+    ([2, 3], set())
+    """
+    lines = [line.strip() for line in gold.strip().split("\n")]
+    if not all(len(line) == 1 and line in LETTERS for line in lines):
+        return set()
+    return {LETTERS.index(line) for line in lines}
 
 
 @lru_cache(maxsize=4096)

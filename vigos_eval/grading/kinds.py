@@ -8,7 +8,11 @@ from vigos_eval.grading.number import parse_quantity
 from vigos_eval.grading.surface import folded, undressed
 from vigos_eval.types import AnswerKind
 
-_MATH = re.compile(r"\\[a-zA-Z]+|[=<>^+*|∞≤≥√π°]|(?<=\w)/(?=\w)|\b[a-zA-Z]\b|[0-9]")
+_SIGN = re.compile(
+    r"\\(?!text|mathrm|textbf)[a-zA-Z]+|[=<>^+*|∞≤≥√π°]|(?<=\w)/(?=\w)|(?<![\w'])[b-zB-HJ-Z](?![\w'])"
+)
+_DIGITS = re.compile(r"[0-9]+")
+_WORD = re.compile(r"(?!(?:and|or|sin|cos|tan|log|sqrt|max|min)\b)[A-Za-z]{3,}")
 _LIST = re.compile(r"\[.*\]", re.DOTALL)
 
 
@@ -19,6 +23,8 @@ def kind_of_gold(gold: str, options: tuple[str, ...] = ()) -> AnswerKind:
     (<AnswerKind.NUMBER: 'number'>, <AnswerKind.EXPRESSION: 'expression'>, <AnswerKind.LIST: 'list'>)
     >>> kind_of_gold("embryonic"), kind_of_gold("Saint Alphonsa/Alphonsa")
     (<AnswerKind.WORD: 'word'>, <AnswerKind.TEXT: 'text'>)
+    >>> kind_of_gold("a red car"), kind_of_gold("increase by 5%")
+    (<AnswerKind.TEXT: 'text'>, <AnswerKind.TEXT: 'text'>)
     """
     if options:
         return AnswerKind.CHOICE
@@ -27,9 +33,11 @@ def kind_of_gold(gold: str, options: tuple[str, ...] = ()) -> AnswerKind:
         return AnswerKind.NUMBER
     if _LIST.fullmatch(bare) and "," in bare and "\\" not in bare and not re.search(r"[)(]", bare):
         return AnswerKind.LIST
-    words = re.findall(r"[A-Za-z]{3,}", re.sub(r"\\[a-zA-Z]+", " ", bare))
-    marks = _MATH.findall(bare)
-    if marks and len(words) <= max(2, 2 * len(marks)) and len(words) <= 8:
+    words = len(_WORD.findall(re.sub(r"\\[a-zA-Z]+", " ", bare)))
+    signs, digits = len(_SIGN.findall(bare)), len(_DIGITS.findall(bare))
+    # Prose with a number in it ("increase by 5%") is no formula; a list of counted things is.
+    is_formula = signs > 0 or digits > 1 or words == 0
+    if signs + digits and is_formula and words <= min(8, max(2, 2 * (signs + digits))):
         return AnswerKind.EXPRESSION
     if len(folded(gold).split()) == 1 and "/" not in gold:
         return AnswerKind.WORD
