@@ -213,3 +213,10 @@ def test_the_mean_of_eight_counts_each_benchmark_once(sample_data: Path) -> None
     # The host would pool errors over rows, which is wrong for this mean: ours are in scores.json.
     assert found["vigos8"]["pass@5_stderr,none"] == "N/A"
     assert "unparsed,none" not in found["vigos8"]
+
+
+def test_predict_only_keeps_the_responses_and_computes_nothing(sample_data: Path) -> None:
+    task = load("vigos_mmmu")
+    task.override_metric("bypass")  # what --predict_only does
+    assert task.process_results(task.eval_docs_no_media[0], [["A", "B"]]) == {"bypass": ["A", "B"]}
+    assert set(task.aggregation()) == {"bypass"}

@@ -166,7 +166,7 @@ def test_mathvista_keeps_what_its_rule_needs() -> None:
     }
     asked = sample_from_row("mathvista_official", choice, 0)
     assert asked.question == "How long?\nA. 1/2\nB. 1/3"
-    assert (asked.kind, asked.grading) == (AnswerKind.CHOICE, {"unit": "m"})
+    assert (asked.kind, asked.grading) == (AnswerKind.CHOICE, {"unit": "m", "gold": "text"})
 
 
 def test_cv_bench_asks_its_own_prompt_and_the_paper_writes_the_choice_into_the_gold() -> None:
