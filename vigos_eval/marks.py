@@ -108,10 +108,10 @@ def mark_of(record: CompletionRecord, verdict: VerdictRecord | None) -> Mark:
         ungraded=outcomes.count(Outcome.UNGRADED),
         official_correct=official.count(Outcome.CORRECT),
         official_ungraded=official.count(Outcome.UNGRADED),
-        unparsed=sum(attempt.is_unparsed for attempt in attempts),
-        truncated=sum(attempt.is_truncated for attempt in attempts),
-        format_valid=sum(attempt.is_format_valid for attempt in attempts),
-        lengths=tuple(response.tokens for response in record.responses) if attempts else (),
+        unparsed=sum([attempt.is_unparsed for attempt in attempts]),
+        truncated=sum([attempt.is_truncated for attempt in attempts]),
+        format_valid=sum([attempt.is_format_valid for attempt in attempts]),
+        lengths=tuple([response.tokens for response in record.responses]) if attempts else (),
         is_skipped=record.skipped is not None,
     )
 

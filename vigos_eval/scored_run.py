@@ -5,7 +5,9 @@ Texts are read past, not kept: a run of 15,000 questions x 5 fits into a few meg
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,15 +116,16 @@ def read_run(folder: Path) -> ScoredRun:
             belong to the completions; the message ends with the next command.
     """
     settings = checked_settings(folder)
-    verdicts = read_verdicts(folder)
     marks: list[Mark] = []
     positioned: list[PositionedAnswers] = []
-    for record in read_completions(folder, texts=False).values():
-        verdict = verdicts.get(record.key)
-        marks.append(_mark(folder, record, verdict))
-        if POSITION in record.sample.subgroups and verdict is not None and not record.skipped:
-            answers = tuple((attempt.answer, attempt.outcome) for attempt in verdict.attempts)
-            positioned.append(PositionedAnswers(marks[-1].label, record.sample, answers))
+    with _no_cycle_search():
+        verdicts = read_verdicts(folder)
+        for record in read_completions(folder, texts=False).values():
+            verdict = verdicts.get(record.key)
+            marks.append(_mark(folder, record, verdict))
+            if POSITION in record.sample.subgroups and verdict is not None and not record.skipped:
+                answers = tuple((attempt.answer, attempt.outcome) for attempt in verdict.attempts)
+                positioned.append(PositionedAnswers(marks[-1].label, record.sample, answers))
     _refuse_strangers(folder, marks, verdicts)
     marks.sort(key=lambda mark: mark.key)
     scores = scores_of(marks)
@@ -135,6 +138,18 @@ def read_run(folder: Path) -> ScoredRun:
         positioned=tuple(sorted(positioned, key=lambda p: (p.label, p.sample.id))),
         notes=dict(_notes(settings, scores)),
     )
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """Keep the collector from walking a million records that hold no cycle: a quarter of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def checked_settings(folder: Path) -> Mapping[str, Any]:
