@@ -30,10 +30,10 @@ demo: setup
 	@$(BIN)/python docs/demo.py
 
 test: setup
-	$(BIN)/python -m pytest -q -m "not slow and not vllm and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not vllm and not gpu"
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -m "slow and not vllm and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow and not vllm and not gpu"
 
 test-vllm: setup
 	requirements/test_vllm.sh
