@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+CONTEXT = 4096  # tokens of prompt and answer, as vLLM counts them
 END, OPEN = "<end>", "<assistant>"
 Body = dict[str, Any]
 
@@ -71,7 +72,12 @@ class Manners:
     tokens: int = 12
 
 
-def prompt_text(body: Body, is_continuing: bool) -> str:
+def is_continuing(body: Body, manners: Manners) -> bool:
+    """The assistant's last turn is left open."""
+    return manners.prefill == "continues" and bool(body.get("continue_final_message"))
+
+
+def prompt_text(body: Body, is_open: bool) -> str:
     """The messages as the 'model' reads them."""
     text = ""
     for message in body["messages"]:
@@ -81,7 +87,7 @@ def prompt_text(body: Body, is_continuing: bool) -> str:
                 part.get("text") or f"<img {len(part['image_url']['url'])}>" for part in content
             )
         text += f"<{message['role']}>{content}{END}"
-    return text.removesuffix(END) if is_continuing else text + OPEN
+    return text.removesuffix(END) if is_open else text + OPEN
 
 
 def sampled_text(body: Body, index: int, tokens: int) -> str:
@@ -235,16 +241,15 @@ def _refusal(body: Body, manners: Manners) -> str | None:
         return "The last message must be from the user."
     if manners.max_samples and body.get("n", 1) > manners.max_samples:
         return f"n must be at most {manners.max_samples}"
-    if len(prompt_text(body, False)) > 4096:
-        return "This model's maximum context length is 4096 tokens. Please reduce the length."
+    if len(prompt_text(body, is_continuing(body, manners))) + body.get("max_tokens", 1) > CONTEXT:
+        return f"This model's maximum context length is {CONTEXT} tokens. Please reduce the length."
     return None
 
 
 def completion(body: Body, manners: Manners, trouble: Trouble | None = None) -> Body:
     """The reply to a chat request."""
-    is_continuing = manners.prefill == "continues" and body.get("continue_final_message", False)
-    prompt = prompt_text(body, is_continuing)
-    limit = body["max_tokens"]
+    prompt = prompt_text(body, is_continuing(body, manners))
+    limit = body.get("max_tokens", CONTEXT - len(prompt))
     choices = []
     for index in range(body.get("n", 1) if manners.max_samples else 1):
         # The end token counts as one; it fits only below the limit.

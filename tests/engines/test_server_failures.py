@@ -160,14 +160,30 @@ def test_answers_under_way_are_handed_on_before_a_failure_is_raised() -> None:
     assert len(found) >= 7
 
 
-def test_a_prompt_longer_than_the_context_is_named_once() -> None:
+def test_the_end_of_the_context_cuts_an_answer_off_like_in_the_other_engines() -> None:
+    with ChatServer() as server:
+        engine = opened(server.url)
+        for room in (20, 5):
+            # <user>...<end><assistant><description> around the text
+            words = "x" * (4096 - room - len("<user><end><assistant><description>"))
+            prompt = Prompt("k", (Message("user", (TextPart(words),)),), prefill="<description>")
+            (answer,) = engine.generate([prompt], HOW)
+            assert answer.prompt_tokens == 4096 - room
+            for sample in answer.completions:
+                expected = ("stop", 13) if room == 20 else ("length", 5)
+                assert (sample.finish_reason, sample.tokens) == expected
+        engine.close()
+
+
+def test_a_prompt_longer_than_the_context_is_named() -> None:
     long = Prompt("long", (Message("user", (TextPart("What is " + "x" * 5000),)),))
     with ChatServer() as server:
         engine = opened(server.url)
         with pytest.raises(EngineError, match="prompt long is longer than the server's context"):
             list(engine.generate([long], HOW))
         engine.close()
-        assert sum("xxx" in str(body) for body in server.bodies) == 1
+        # Once as asked and once without a limit of its own; never again.
+        assert sum("xxx" in str(body) for body in server.bodies) == 2
 
 
 def test_a_server_that_fails_at_everything_is_taken_out_for_the_others() -> None:

@@ -136,6 +136,11 @@ class Pool:
         except UnfinishedReply as stopped:
             return Failure("fault", str(stopped))
         except Refusal as refusal:
+            if is_too_long(refusal) and "max_tokens" in body:
+                # vLLM refuses prompt + max_tokens beyond the context; without a limit it answers
+                # up to the context's end, which is nearer: what the engines in process do too.
+                rest = {name: value for name, value in body.items() if name != "max_tokens"}
+                return await self._sent(server, rest, key, decoding)
             raise EngineError(_refused(key, refusal)) from refusal
         finally:
             server.outstanding -= 1
@@ -192,12 +197,21 @@ class Pool:
         print(f"server {server.url} is taken out ({reason}); {rest}", file=sys.stderr, flush=True)
 
 
+def is_too_long(refusal: Refusal) -> bool:
+    """The server refuses because the prompt, or prompt and answer, exceed its context.
+
+    >>> is_too_long(Refusal("", 400, "This model's maximum context length is 1024 tokens. However,"))
+    True
+    """
+    words = refusal.text.lower()
+    return any(mark in words for mark in ("context length", "context_length", "maximum model len"))
+
+
 def _refused(key: str, refusal: Refusal) -> str:
     """The refusal with the prompt's name, and the way out of a prompt that is too long."""
-    words = refusal.text.lower()
-    if "context length" in words or "context_length" in words or "maximum model length" in words:
+    if is_too_long(refusal):
         return (
             f"prompt {key} is longer than the server's context: {refusal.text}. Serve with a "
-            "larger --max-model-len, or pass a smaller max_new_tokens or max_pixels"
+            "larger --max-model-len, or pass a smaller max_pixels"
         )
     return f"prompt {key}: {refusal}"
