@@ -154,6 +154,8 @@ def test_the_question_or_the_data_set_fixes_the_unit() -> None:
 def test_a_letter_is_renamed_only_where_the_question_does_not_speak_of_it() -> None:
     free = sample(EXPRESSION, "x = k\\pi", question="Solve for x.")
     bound = sample(EXPRESSION, "n + 1", question="Express it in terms of n.")
+    taken = sample(EXPRESSION, "x = k\\pi", question="Solve for x, where n is the number of rows.")
+    assert grade("n\\pi", taken).outcome is Outcome.WRONG
     assert grade("n\\pi", free).outcome is Outcome.CORRECT
     assert grade("k + 1", bound).outcome is Outcome.WRONG
 

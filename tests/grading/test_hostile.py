@@ -51,6 +51,17 @@ def test_no_hostile_answer_executes_hangs_or_is_correct(gold: object, tmp_path: 
     assert not (tmp_path / MARK).exists()
 
 
+@pytest.mark.parametrize("answer", ["4\u200b2", "\u202e24\u202c", "4\x002", "42\x1b[2J"])
+def test_invisible_characters_are_named_in_the_reason(answer: str) -> None:
+    verdict = grade(answer, GOLDS[1])
+    assert verdict.outcome is Outcome.WRONG
+    assert "invisible character" in verdict.reason
+
+
+def test_invisible_characters_around_an_answer_do_not_matter() -> None:
+    assert grade("\ufeff42\u200b", GOLDS[1]).outcome is Outcome.CORRECT
+
+
 def test_hostile_responses_leave_a_run_graded(tmp_path: Path) -> None:
     records = {
         f"t:{i}": record(f"t:{i}", GOLDS[0], "\\boxed{" + answer + "}")
