@@ -1,0 +1,228 @@
+"""The toy study: base, OPSD and ViGOS over clips, reasoning prefixes, seeds and shares of usual pictures.
+
+    python bench/toy_study.py run build/toy_study.jsonl --seeds 5 --steps 60     # goes on where it stopped
+    python bench/toy_study.py show build/toy_study.jsonl --figure docs/images/toy_study.png
+
+One line of the file is one finished run: its arm, its seed, and what was measured as it went. Every
+seed has a base, a training set and an order of its own; all arms of a seed share them. Two processes
+may write to one file: each takes every second run (`--part 0/2`, `--part 1/2`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vigos_train.config import TrainConfig
+from vigos_train.loading import load_config, replaced
+
+CONFIG = Path(__file__).parents[1] / "configs/train/toy_vigos.yaml"
+CLIPS = ("token", "vocab", "none")
+SHARES = (0.95, 0.5)
+ROWS = 1024
+QUESTIONS = 48
+EXAM_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What distinguishes a run from the others of its seed."""
+
+    method: str
+    clip_mode: str
+    reasoning_prefix: str
+    aligned: float
+
+    @property
+    def name(self) -> str:
+        """As in the table."""
+        if self.method == "opsd":
+            return f"OPSD, clip {self.clip_mode}"
+        return f"ViGOS, prefix {self.reasoning_prefix}, clip {self.clip_mode}"
+
+
+def arms(shares: Sequence[float] = SHARES) -> list[Arm]:
+    """Every arm, the paper's settings first, so that a study cut short holds what matters most."""
+    found = []
+    for share in shares:
+        for clip in CLIPS:
+            for prefix in ("student", "none"):
+                found.append(Arm("vigos", clip, prefix, share))
+            found.append(Arm("opsd", clip, "student", share))
+    return found
+
+
+def run_study(args: argparse.Namespace) -> None:
+    """Run what the file does not hold yet; seeds outermost within a share of usual pictures."""
+    part, parts = map(int, args.part.split("/"))
+    wanted = [
+        (arm, seed)
+        for share in args.shares
+        for seed in range(args.seeds)
+        for arm in arms([share])
+    ]
+    for number, (arm, seed) in enumerate(wanted):
+        # All runs of a seed by one process: no two wait for one base.
+        if seed % parts != part or (arm, seed) in finished(args.file):
+            continue
+        base = args.bases / f"base-{seed}"
+        if not (base / "config.json").is_file():
+            from vigos_train.toy.pretrain import pretrain
+
+            print(f"base of seed {seed}: {pretrain(base, seed=seed):.0f} s", file=sys.stderr)
+        line = one_run(arm, seed, base, args.steps, args.every)
+        with args.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        last = line["curve"][-1]
+        print(
+            f"{number + 1}/{len(wanted)} {arm.name}, {arm.aligned:.0%}, seed {seed}: "
+            f"aligned {last['aligned']:.2f}, conflict {last['conflict']:.2f}, {line['seconds']:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def one_run(arm: Arm, seed: int, base: Path, steps: int, every: int) -> dict[str, Any]:
+    """Train one arm on one seed; the line of the file."""
+    from vigos_train.toy.trials import exam, training_rows, trial
+
+    config = arm_config(arm, seed, base, steps)
+    rows = training_rows(ROWS, arm.aligned, seed)
+    start = time.perf_counter()
+    curve = [
+        {"step": step, **{name: round(value, 5) for name, value in marks.items()}}
+        for step, marks in trial(config, rows, exam(QUESTIONS, EXAM_SEED), every=every)
+    ]
+    seconds = round(time.perf_counter() - start, 1)
+    return {**asdict(arm), "seed": seed, "steps": steps, "seconds": seconds, "curve": curve}
+
+
+def arm_config(arm: Arm, seed: int, base: Path, steps: int) -> TrainConfig:
+    """The demo's config with the arm's settings."""
+    return replaced(
+        load_config(CONFIG),
+        method=arm.method,
+        model__pretrained=str(base),
+        loss__clip_mode=arm.clip_mode,
+        loss__reasoning_prefix=arm.reasoning_prefix,
+        optim__seed=seed,
+        optim__max_steps=steps,
+    )
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    """The finished runs; a torn last line is left out."""
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def finished(file: Path) -> set[tuple[Arm, int]]:
+    """Which runs the file holds."""
+    return {(arm_of(line), line["seed"]) for line in lines_of(file)}
+
+
+def arm_of(line: dict[str, Any]) -> Arm:
+    """The arm of a finished run."""
+    return Arm(**{name: line[name] for name in Arm.__dataclass_fields__})
+
+
+def table(lines: Sequence[dict[str, Any]]) -> str:
+    """Markdown: mean and standard deviation over seeds of what the last step answered."""
+    head = "| usual pictures | arm | seeds | aligned | conflict | says prior | description, conflict |"
+    rows = [head, "|---|---|---|---|---|---|---|"]
+    for share in SHARES:
+        here = [line for line in lines if line["aligned"] == share]
+        if not here:
+            continue
+        first = {line["seed"]: line["curve"][0] for line in here}
+        rows.append(_row(share, "base", list(first.values())))
+        for arm in arms([share]):
+            last = [line["curve"][-1] for line in here if arm_of(line) == arm]
+            if last:
+                rows.append(_row(share, arm.name, last))
+    return "\n".join(rows)
+
+
+def _row(share: float, name: str, marks: Sequence[dict[str, float]]) -> str:
+    cells = []
+    for key in ("aligned", "conflict", "says_prior", "description_conflict"):
+        values = [100 * each[key] for each in marks]
+        spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+        cells.append(f"{statistics.mean(values):.0f} ±{spread:.0f}")
+    return f"| {share:.0%} | {name} | {len(marks)} | {' | '.join(cells)} |"
+
+
+def save_figure(lines: Sequence[dict[str, Any]], path: Path) -> None:
+    """Aligned against conflict accuracy over the steps, mean over seeds, a panel per share."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shares = [share for share in SHARES if any(line["aligned"] == share for line in lines)]
+    figure, panels = pyplot.subplots(
+        1, len(shares), figsize=(5.2 * len(shares) + 2.4, 4.4), squeeze=False, layout="constrained"
+    )
+    styles = {"token": "-", "vocab": "--", "none": ":"}
+    colors = {("opsd", "student"): "#888888", ("vigos", "student"): "#1f77b4"}
+    for share, panel in zip(shares, panels[0], strict=True):
+        for arm in arms([share]):
+            curves = [line["curve"] for line in lines if arm_of(line) == arm]
+            if not curves:
+                continue
+            x, y = ([_mean(curves, key, i) for i in range(len(curves[0]))] for key in AXES)
+            color = colors.get((arm.method, arm.reasoning_prefix), "#d95f02")
+            panel.plot(x, y, styles[arm.clip_mode], color=color, label=arm.name, lw=1.6)
+            panel.plot(x[-1:], y[-1:], "o", color=color, ms=5)
+        panel.plot(x[:1], y[:1], "s", color="black", ms=6, label="base")
+        panel.set(title=f"{share:.0%} of the training pictures as usual", ylabel="aligned, %")
+        panel.set(xlabel="conflict, % answered right", xlim=(0, 102), ylim=(0, 102))
+        panel.grid(alpha=0.25)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right", fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+AXES = ("conflict", "aligned")
+
+
+def _mean(curves: Sequence[Sequence[dict[str, float]]], key: str, place: int) -> float:
+    return 100 * statistics.mean(curve[place][key] for curve in curves)
+
+
+def main() -> None:
+    """Run or show."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run")
+    run.add_argument("file", type=Path)
+    run.add_argument("--bases", type=Path, default=Path("build/toy_study"))
+    run.add_argument("--seeds", type=int, default=5)
+    run.add_argument("--steps", type=int, default=60)
+    run.add_argument("--every", type=int, default=20)
+    run.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
+    run.add_argument("--part", default="0/1", metavar="I/N")
+    show = commands.add_parser("show")
+    show.add_argument("file", type=Path)
+    show.add_argument("--figure", type=Path)
+    args = parser.parse_args()
+    if args.command == "run":
+        args.file.parent.mkdir(parents=True, exist_ok=True)
+        run_study(args)
+        return
+    print(table(lines_of(args.file)))
+    if args.figure:
+        save_figure(lines_of(args.file), args.figure)
+
+
+if __name__ == "__main__":
+    main()
