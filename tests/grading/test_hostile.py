@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.grading.hostile import HEAVY, HOSTILE, MARK
+from tests.grading.hostile import HOSTILE, MARK
 from tests.grading.samples import record, sample
 from vigos_eval.grading import grade
 from vigos_eval.grading.pool import POOL
@@ -23,7 +23,8 @@ GOLDS = [
     sample(AnswerKind.WORD, "cat", rule="vilp"),
     sample(AnswerKind.TEXT, "a black cat"),
 ]
-PAIR_LIMIT_S = 2.5
+PAIR_LIMIT_S = 3.5
+"""2.5 s on an idle machine; tests share theirs."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +40,13 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize("gold", GOLDS, ids=lambda item: item.kind.value)
 def test_no_hostile_answer_executes_hangs_or_is_correct(gold: object, tmp_path: Path) -> None:
-    POOL.warm()
     assert gold in GOLDS
     for answer in HOSTILE:
+        POOL.warm()  # the import of a killed worker's replacement is no pair's time
         start = time.perf_counter()
         verdict = grade(answer, gold)  # type: ignore[arg-type]
         took = time.perf_counter() - start
-        # A replaced worker's import is not the pair's time; on a busy machine it is seconds.
-        assert took < PAIR_LIMIT_S or answer in HEAVY, answer[:60]
+        assert took < PAIR_LIMIT_S, answer[:60]
         assert verdict.outcome is not Outcome.CORRECT, answer[:60]
     assert not (tmp_path / MARK).exists()
 

@@ -64,7 +64,10 @@ def _run_tuples(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     results: list[Judged] = []
     for path in args.tuples:
-        of_file = [judged(item, args.taken) for item in read_tuples(path, args.rules)]
+        of_file = []
+        for item in read_tuples(path, args.rules):
+            POOL.warm()  # a killed worker's replacement
+            of_file.append(judged(item, args.taken))
         results += of_file
         for result in [r for r in of_file if r.is_disagreement][: args.show]:
             sample = result.item.sample

@@ -91,20 +91,26 @@ def gold_index(gold: str, options: tuple[str, ...], is_text: bool = False) -> in
     >>> gold_index("(C) two", ()), gold_index("yes", ("no", "yes")), gold_index("7", ())
     (2, 1, None)
     """
-    by_text = [i for i, text in enumerate(options) if compact(text) == compact(gold)]
-    if is_text and by_text:
-        return by_text[0]
     bare = undressed(gold)
-    match = BARE.fullmatch(bare) or LED.fullmatch(bare)
-    if match:
-        letter = next(group for group in match.groups() if group)
-        index = LETTERS.find(letter.upper())
-        if letter.isupper() and (index < len(options) or not options):
-            return index
-    if by_text:
-        return by_text[0]
+    if not is_text and (index := _letter_of(BARE.fullmatch(bare), len(options))) is not None:
+        return index
+    formula = compact(gold)
+    for place, text in enumerate(options):
+        if compact(text) == formula:
+            return place
+    if (index := _letter_of(BARE.fullmatch(bare) or LED.fullmatch(bare), len(options))) is not None:
+        return index
     named = _by_text(gold, options)
     return min(named) if len(named) == 1 else None
+
+
+def _letter_of(match: re.Match[str] | None, count: int) -> int | None:
+    """The index of a matched capital letter, when there are so many options or their number is unknown."""
+    if match is None:
+        return None
+    letter = next(group for group in match.groups() if group)
+    index = LETTERS.find(letter)
+    return index if index >= 0 and (index < count or not count) else None
 
 
 def named_options(answer: str, options: tuple[str, ...]) -> set[int]:

@@ -75,12 +75,15 @@ def _mathvision_same(answer: str, wanted: str) -> bool:
     return values[0] is not None and values[0] == values[1]
 
 
+DECIMAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 UNREAD = re.compile(r"%|\\circ|\\frac\s*[0-9]|[a-z]{2,}")
 READ = re.compile(r"\\(?:frac|sqrt|pi|cdot|times|left|right)(?![a-z])|\$")
 
 
 def _two_decimals(text: str) -> float | None:
     """The value at two decimals of a formula of numbers alone; None for anything else."""
+    if DECIMAL.fullmatch(text):
+        return round(float(text), 2)
     if UNREAD.search(
         READ.sub(lambda m: m[0] if m[0] == "\\frac" else " ", text).replace("\\frac{", "{")
     ):
