@@ -116,6 +116,8 @@ def changes(
 def _print_changes(
     before: Mapping[str, VerdictRecord], after: Mapping[str, VerdictRecord], *, is_whole: bool
 ) -> None:
+    from vigos_eval.grading.run import ungraded_share
+
     attempts = sum(len(record.attempts) for record in after.values())
     if not before:
         print(f"{attempts} attempts at {len(after)} questions graded for the first time")
@@ -126,3 +128,4 @@ def _print_changes(
     if len(found) > MAX_LISTED and not is_whole:
         print(f"... and {len(found) - MAX_LISTED} more; list them with --all")
     print(f"{len(found)} of {attempts} verdicts changed")
+    print(f"{ungraded_share(after):.1%} of the questions hold an ungraded attempt")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,10 @@ from vigos_eval.grading.judge import PATIENCE, Asked, JudgeCost, judged
 from vigos_eval.grading.judge_prompt import PROMPT_VERSION
 from vigos_eval.grading.verdict_cache import VerdictCache
 from vigos_eval.protocol import JudgeSettings, fingerprint
-from vigos_eval.records import Attempt, CompletionRecord, VerdictRecord, verdict_line
+from vigos_eval.records import Attempt, CompletionRecord, VerdictRecord
 from vigos_eval.types import Answer, Outcome, Sample, Verdict
 
 Pairs = list[tuple[Answer, Verdict]]
-
-MAX_UNGRADED_SHARE = 0.01
-"""Above this share of ungraded questions no score is printed unless the user allows it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ def _attempt(answer: Answer, verdict: Verdict, record: CompletionRecord) -> Atte
 def ungraded_share(verdicts: Mapping[str, VerdictRecord]) -> float:
     """Share of asked questions with an ungraded attempt, in [0, 1]; they leave every mean.
 
-    A caller withholds its scores when it exceeds `MAX_UNGRADED_SHARE`.
+    Above `scores.UNGRADED_LIMIT` a task's score is withheld.
 
     >>> ungraded_share({})
     0.0
@@ -141,12 +137,3 @@ def ungraded_share(verdicts: Mapping[str, VerdictRecord]) -> float:
     asked = [record for record in verdicts.values() if record.attempts]
     open_ = [r for r in asked if any(a.outcome is Outcome.UNGRADED for a in r.attempts)]
     return len(open_) / len(asked) if asked else 0.0
-
-
-def write_verdicts(folder: Path, verdicts: Mapping[str, VerdictRecord]) -> Path:
-    """Write verdicts.jsonl at once: a reader sees the old file or the new one, never half of one."""
-    path = folder / "verdicts.jsonl"
-    half = folder / f".verdicts.{os.getpid()}.jsonl"
-    half.write_text("".join(verdict_line(verdicts[key]) for key in sorted(verdicts)), "utf-8")
-    half.replace(path)
-    return path
