@@ -234,3 +234,16 @@ def test_a_run_without_lmms_eval_torch_or_network_is_reported(run: Path) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "mean of eight" in done.stdout
+
+
+def test_after_a_regrading_the_report_names_the_judge_that_graded(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    regraded = tmp_path / "b"
+    shutil.copytree(run, regraded)
+    assert main(["grade", str(regraded), "--extraction", "final_answer", "--allow-ungraded"]) == 0
+    protocol = json.loads((regraded / "run.json").read_text())["protocol"]
+    assert (protocol["extraction"], protocol["judge"]["mode"]) == ("final_answer", "rules")
+    capsys.readouterr()
+    assert main(["compare", str(run), str(regraded), "--max-drop", "1"]) == 2
+    assert "protocol.extraction is 'boxed'" in capsys.readouterr().err

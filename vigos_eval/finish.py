@@ -18,7 +18,7 @@ from vigos_eval.records import (
     verdict_line,
 )
 from vigos_eval.report import ReportOptions, report_text
-from vigos_eval.run_folder import close_run, write_text
+from vigos_eval.run_folder import close_run, record_grading, write_text
 from vigos_eval.scored_run import read_run
 from vigos_eval.scores import RunScores, scores_text
 from vigos_eval.scoring import publish_verdicts
@@ -80,6 +80,7 @@ def grade_run_folder(
     write_text(folder / "verdicts.jsonl", "".join(lines))
     scores = run_scores(completions, graded.verdicts)
     close_run(folder, asked_counts(completions), skipped_count(completions))
+    record_grading(folder, protocol)
     withheld = [task for task in scores.tasks.values() if task.is_withheld]
     if withheld and not is_allowing_ungraded:
         (folder / "scores.json").unlink(missing_ok=True)

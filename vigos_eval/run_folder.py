@@ -144,6 +144,14 @@ def close_run(folder: Path, asked: Mapping[str, int], skipped: int) -> None:
     write_json(folder / "run.json", settings)
 
 
+def record_grading(folder: Path, protocol: Protocol) -> None:
+    """Note in run.json who judged and how answers were taken: a regrading may change both."""
+    settings = dict(read_run_settings(folder))
+    graded_by = {"judge": asdict(protocol.judge), "extraction": protocol.extraction}
+    settings["protocol"] = {**settings["protocol"], **graded_by}
+    write_json(folder / "run.json", settings)
+
+
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """The first field in which two nested mappings differ, with both values; None when equal.
 

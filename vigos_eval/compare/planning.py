@@ -73,7 +73,7 @@ def needed(task: PairedTask, difference: Estimate, distance: float, rows: int = 
 
     >>> task = PairedTask("t", np.zeros(100), np.zeros(100), np.arange(100))
     >>> needed(task, Estimate(0.0, 0.02, 100, 100), 0.01)
-    Needed(questions=2509, attempts=None)
+    Needed(questions=2505, attempts=None)
     """
     if math.isnan(difference.stderr) or distance <= 0:
         return Needed(None, None)

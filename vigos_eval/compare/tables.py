@@ -42,8 +42,8 @@ def _withheld(decision: Decision) -> Iterator[str]:
             share = 100 * change.ungraded / change.asked
             yield f"{change.name}: {change.ungraded} of {change.asked} ungraded ({share:.1f} %)"
     yield (
-        "Grade what is missing with vigos-eval grade RUN --judge ..., or leave these tasks out "
-        "with --tasks."
+        "Grade what is missing with vigos-eval grade RUN --judge-model NAME --judge-base-url URL, or "
+        "leave these tasks out with --tasks."
     )
 
 

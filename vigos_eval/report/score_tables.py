@@ -25,7 +25,7 @@ def is_vilp(label: str) -> bool:
     return label.startswith("vilp")
 
 
-def task_order(label: str) -> tuple[bool, int, str]:
+def task_order(label: str) -> tuple[bool, bool, int, str]:
     """Sorting key: the paper's order, its data before the official data, others at the end.
 
     >>> sorted(["zebra", "mmmu_official", "cv_bench", "mmmu"], key=task_order)
@@ -33,7 +33,7 @@ def task_order(label: str) -> tuple[bool, int, str]:
     """
     plain = label.removesuffix("_official")
     known = EIGHT.index(plain) if plain in EIGHT else len(EIGHT)
-    return label.endswith("_official"), known, label
+    return known == len(EIGHT), label.endswith("_official"), known, label
 
 
 def shown_tasks(run: ScoredRun) -> list[TaskScore]:
@@ -125,8 +125,9 @@ def _score_notes(run: ScoredRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
     if withheld:
         yield (
             f"More than 1 % of the questions are ungraded in {', '.join(withheld)}: no score is "
-            f"printed. Grade what is missing (vigos-eval grade {run.folder} --judge ...), or print "
-            "the scores of the rest with --allow-ungraded."
+            f"printed. Grade what is missing (vigos-eval grade {run.folder} "
+            "--judge-model NAME --judge-base-url URL), or print the scores of the rest with "
+            "--allow-ungraded."
         )
     if any(name.endswith("_official") for name in run.scores.tasks) and any(
         task.label == "cv_bench_official" for task in tasks

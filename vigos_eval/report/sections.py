@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vigos_eval.stats import Estimate
 from vigos_eval.types import Score
 
 NOTHING = "—"
@@ -56,6 +57,15 @@ def number(value: float, digits: int = 1) -> str:
     ('3.1', '—')
     """
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def points_of(estimate: Estimate) -> str:
+    """A mean in percent with its standard error in points.
+
+    >>> points_of(Estimate(0.25, 0.015, 40, 40)), points_of(Estimate(math.nan, math.nan, 0, 0))
+    ('25.0 ±1.5', '—')
+    """
+    return points(Score(estimate.value, estimate.stderr, estimate.questions, 0))
 
 
 def percent(share: float) -> str:

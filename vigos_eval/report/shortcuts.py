@@ -12,7 +12,7 @@ from vigos_eval.errors import UnpairedRunsError
 from vigos_eval.grading import grade
 from vigos_eval.marks import POSITION, PRIOR_POSITION, SCORE_POSITIONS, Mark
 from vigos_eval.report.score_tables import task_order
-from vigos_eval.report.sections import Section, Table, number, percent, signed
+from vigos_eval.report.sections import Section, Table, number, percent, points_of, signed
 from vigos_eval.scored_run import PositionedAnswers, ScoredRun
 from vigos_eval.stats import Estimate, clustered_mean
 from vigos_eval.types import Outcome, Sample
@@ -43,9 +43,10 @@ def normal_run_of(control: ScoredRun, runs: Sequence[ScoredRun]) -> ScoredRun | 
     """The run of the same model and protocol without the control, or None."""
 
     def identity(run: ScoredRun) -> object:
-        fields = dict(run.settings.get("fingerprint_fields") or {})
+        # What generates: who judges afterwards makes no other run.
+        fields = dict(run.settings.get("fingerprint_fields") or {"protocol": run.protocol})
         fields.pop("control", None)
-        return fields, run.settings["model"], run.settings["protocol"]
+        return fields, run.settings["model"]
 
     wanted = identity(control)
     return next((r for r in runs if r.control is None and identity(r) == wanted), None)
@@ -109,7 +110,7 @@ def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
             percent(s.normal),
             percent(s.control),
             f"{signed(-100 * s.lost.value)} ±{number(100 * s.lost.stderr)}",
-            f"{percent(s.surviving.value)} ±{number(100 * s.surviving.stderr)}",
+            points_of(s.surviving),
         )
         for s in survivals(normal, control)
     )
@@ -235,8 +236,8 @@ def flip_section(runs: Sequence[ScoredRun]) -> Section | None:
             run.name if run.control is None else f"{run.name} ({run.control})",
             flips.label,
             str(flips.n),
-            *[_estimate(flips.shares[what]) for what in ("correct", "prior", "other", "none")],
-            _estimate(flips.prior_when_known),
+            *[points_of(flips.shares[what]) for what in ("correct", "prior", "other", "none")],
+            points_of(flips.prior_when_known),
         )
         for run in runs
         for flips in prior_flips(run)
@@ -252,7 +253,3 @@ def flip_section(runs: Sequence[ScoredRun]) -> Section | None:
             "(the answer to image 1). known: over the rows whose image 1 was answered right.",
         ),
     )
-
-
-def _estimate(estimate: Estimate) -> str:
-    return f"{percent(estimate.value)} ±{number(100 * estimate.stderr)}"
