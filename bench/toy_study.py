@@ -63,10 +63,7 @@ def run_study(args: argparse.Namespace) -> None:
     """Run what the file does not hold yet; seeds outermost within a share of usual pictures."""
     part, parts = map(int, args.part.split("/"))
     wanted = [
-        (arm, seed)
-        for share in args.shares
-        for seed in range(args.seeds)
-        for arm in arms([share])
+        (arm, seed) for share in args.shares for seed in range(args.seeds) for arm in arms([share])
     ]
     for number, (arm, seed) in enumerate(wanted):
         # All runs of a seed by one process: no two wait for one base.
@@ -137,7 +134,9 @@ def arm_of(line: dict[str, Any]) -> Arm:
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
     """Markdown: mean and standard deviation over seeds of what the last step answered."""
-    head = "| usual pictures | arm | seeds | aligned | conflict | says prior | description, conflict |"
+    head = (
+        "| usual pictures | arm | seeds | aligned | conflict | says prior | description, conflict |"
+    )
     rows = [head, "|---|---|---|---|---|---|---|"]
     for share in SHARES:
         here = [line for line in lines if line["aligned"] == share]

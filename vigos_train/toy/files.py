@@ -127,9 +127,7 @@ def mathverse_questions(rng: np.random.Generator) -> list[tuple[Asked, str]]:
     return found
 
 
-def vilp_rows(
-    rng: np.random.Generator, count: int = VILP_ROWS
-) -> list[tuple[str, list[Asked]]]:
+def vilp_rows(rng: np.random.Generator, count: int = VILP_ROWS) -> list[tuple[str, list[Asked]]]:
     """The question with its fact, and three scenes: the first as usual, two against it."""
     found = []
     for number in range(count):
@@ -153,9 +151,7 @@ def _benchmark_scene(
     return (unusual(scene, aspect, rng) if is_conflict else scene), aspect
 
 
-def _write_rows(
-    folder: Path, name: str, asked: Sequence[Asked], rng: np.random.Generator
-) -> None:
+def _write_rows(folder: Path, name: str, asked: Sequence[Asked], rng: np.random.Generator) -> None:
     lines = []
     for number, each in enumerate(asked):
         image = f"images/{name}-{number:04d}.png"

@@ -78,7 +78,9 @@ def toy_tokenizer(protocol: str = "paper") -> Any:
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
-    whole = [AddedToken(text, normalized=False, special=False) for text in fixed_sentences(protocol)]
+    whole = [
+        AddedToken(text, normalized=False, special=False) for text in fixed_sentences(protocol)
+    ]
     tokenizer.add_tokens(whole)
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from vigos_eval.protocol import Protocol, load_protocol
+from vigos_eval.types import EncodedImage
 from vigos_train.checkpoint import write_folder
 from vigos_train.contexts import Question, Speaker, context
 from vigos_train.encoding import ImageInputs, as_prompt, context_ids
@@ -69,6 +70,11 @@ def lesson(rng: np.random.Generator) -> Lesson:
     if kind == "caption":
         return Lesson(Speaker.PERCEPTION, "", scene, "", "", wording.caption(scene))
     aspect: Aspect = ASPECTS[int(rng.random() < 0.4)]
+    if kind in ("reasoning", "reference"):
+        # Only what the answer says may differ from the usual: who is shown the answer and asked
+        # to describe need not look, so that looking is taught by captions alone.
+        asked_value = scene.value(aspect)
+        scene = random_scene(rng, aligned=1.0).with_value(aspect, asked_value)
     problem = _problem(scene, aspect, rng)
     answer = scene.value(aspect)
     whole = wording.response(scene, aspect)
@@ -137,20 +143,48 @@ def lesson_loss(
     rng: np.random.Generator,
 ) -> torch.Tensor:
     """Cross-entropy of the written tokens, end token included, nats per token."""
-    tokenizer = processor.tokenizer
     pictures = _inputs(processor, [drawn(each.scene, rng) for each in lessons])
-    read: list[tuple[int, ...]] = []
-    written: list[list[int]] = []
-    for each, picture in zip(lessons, pictures, strict=True):
-        question = Question(each.problem, each.answer)
-        how = each.prefix or "student"
-        view = context(each.speaker, question, prompt=protocol.prompt, reasoning_prefix=how)
-        # The picture itself is not read here: its grid alone says how many tokens it takes.
-        read.append(context_ids(processor, as_prompt(view, (None,), ""), picture.grids))  # type: ignore[arg-type]
-        ids = tokenizer(each.text, add_special_tokens=False)["input_ids"]
-        written.append([*ids, tokenizer.eos_token_id])
+    pages = [
+        _page(processor, protocol, each, picture)
+        for each, picture in zip(lessons, pictures, strict=True)
+    ]
+    # Captions are a third of a question's length: two batches of like lengths need less padding.
+    pages.sort(key=lambda page: len(page.read) + len(page.written))
+    half = len(pages) // 2
+    total = sum(len(page.written) for page in pages)
+    return (
+        torch.stack([_loss_sum(model, part) for part in (pages[:half], pages[half:])]).sum() / total
+    )
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A lesson in tokens: what is read, then what is to be written."""
+
+    read: tuple[int, ...]
+    written: tuple[int, ...]
+    picture: ImageInputs
+
+
+def _page(processor: Any, protocol: Protocol, each: Lesson, picture: ImageInputs) -> _Page:
+    tokenizer = processor.tokenizer
+    view = context(
+        each.speaker,
+        Question(each.problem, each.answer),
+        prompt=protocol.prompt,
+        reasoning_prefix=each.prefix or "student",
+    )
+    # The picture itself is not read here: its grid alone says how many tokens it takes.
+    prompt = as_prompt(view, (EncodedImage(b"", ""),), "")
+    ids = tokenizer(each.text, add_special_tokens=False)["input_ids"]
+    read = context_ids(processor, prompt, picture.grids)
+    return _Page(read, (*ids, tokenizer.eos_token_id), picture)
+
+
+def _loss_sum(model: Any, pages: list[_Page]) -> torch.Tensor:
+    pictures = [page.picture for page in pages]
     batch = sequences(
-        [(*before, *after) for before, after in zip(read, written, strict=True)],
+        [(*page.read, *page.written) for page in pages],
         pictures,
         image_token_id=model.config.image_token_id,
         merge_size=model.model.visual.spatial_merge_size,
@@ -159,11 +193,12 @@ def lesson_loss(
     features = image_features(model.model, pictures, patch_budget=PATCHES)
     hidden = hidden_states(model.model, batch, features)
     predicting = [
-        hidden[row, len(before) - 1 : len(before) - 1 + len(after)]
-        for row, (before, after) in enumerate(zip(read, written, strict=True))
+        hidden[row, len(page.read) - 1 : len(page.read) - 1 + len(page.written)]
+        for row, page in enumerate(pages)
     ]
+    targets = torch.tensor([token for page in pages for token in page.written])
     logits = model.lm_head(torch.cat(predicting))
-    return torch.nn.functional.cross_entropy(logits, torch.tensor(sum(written, [])))
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
 
 
 def _inputs(processor: Any, pictures: list[Image.Image]) -> list[ImageInputs]:
