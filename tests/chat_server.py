@@ -101,7 +101,7 @@ def sampled_text(body: Body, index: int, tokens: int) -> str:
 class ChatServer:
     """The server in a thread of its own; `url` ends in /v1. A context manager."""
 
-    def __init__(self, manners: Manners | None = None, port: int = 0) -> None:
+    def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or Manners()
         self.bodies: list[Body] = []
         self.is_keeping_bodies = True
@@ -111,7 +111,7 @@ class ChatServer:
         self.connections: set[_Connection] = set()
         self.loop = asyncio.new_event_loop()
         self._server = self.loop.run_until_complete(
-            self.loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
+            self.loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -173,7 +173,10 @@ class _Connection(asyncio.Protocol):
         elif manners.key and fields.get("authorization") != f"bearer {manners.key.lower()}":
             self._error(401, "Incorrect API key provided")
         elif line == ["get", "/v1/models"]:
-            listed = [{"id": name, "root": root} for name, root in manners.models.items()]
+            listed = [
+                {"id": name, "root": root, "max_model_len": CONTEXT}
+                for name, root in manners.models.items()
+            ]
             self._reply(200, {"object": "list", "data": listed})
         elif line == ["post", "/v1/chat/completions"]:
             self._chat(json.loads(raw))
@@ -190,19 +193,19 @@ class _Connection(asyncio.Protocol):
         trouble = manners.trouble(number, body)
         if trouble is None or trouble.kind in ("abort", "status"):
             server.loop.call_later(manners.latency_s, self._answer, body, trouble)
-        elif trouble.kind == "html":
-            server.in_flight -= 1
+            return
+        server.in_flight -= 1
+        if trouble.kind == "html":
             self._page()
         elif trouble.kind == "cut":
-            server.in_flight -= 1
             self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{")
             self.transport.close()
         elif trouble.kind == "die":
             server.die()
 
     def _answer(self, body: Body, trouble: Trouble | None) -> None:
-        server, manners = self._server, self._server.manners
-        server.in_flight -= 1
+        manners = self._server.manners
+        self._server.in_flight -= 1
         if trouble is not None and trouble.kind == "status":
             self._error(trouble.status, trouble.words, trouble.retry_after)
         elif (refusal := _refusal(body, manners)) is not None:
@@ -285,12 +288,10 @@ def completion(body: Body, manners: Manners, trouble: Trouble | None = None) -> 
 
 
 def main() -> None:
-    """Serve until killed; the first line on stdout is the URL."""
+    """Serve until killed; the first line printed is the URL."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds per request")
-    parser.add_argument("--port", type=int, default=0)
-    args = parser.parse_args()
-    server = ChatServer(Manners(latency_s=args.latency), args.port)
+    server = ChatServer(Manners(latency_s=parser.parse_args().latency))
     server.is_keeping_bodies = False
     print(server.url, flush=True)
     server.run()

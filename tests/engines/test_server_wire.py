@@ -234,6 +234,16 @@ def test_an_answer_that_was_broken_off_may_be_asked_again(stopped: dict[str, Any
         generated(reply(stopped, choice(1)), "k", HOW, "h")
 
 
+def test_a_limit_of_the_servers_own_is_no_truncation_by_the_protocol() -> None:
+    """vllm serve takes max_new_tokens of the checkpoint's generation_config as a limit for all."""
+    cut = choice(0, finish_reason="length", token_ids=[5, 6, 7])
+    body = reply(cut, choice(1, token_ids=[5]))
+    with pytest.raises(EngineError, match=r"off at 3 tokens.*--override-generation-config"):
+        generated(body, "k", HOW, "h", context=100)
+    # The prompt's 9 tokens and these 3 fill the context: nothing could follow.
+    assert generated(body, "k", HOW, "h", context=12).completions[0].finish_reason == "length"
+
+
 @pytest.mark.parametrize("total", range(0, 31, 3))
 def test_a_split_sum_is_the_sum_and_no_share_is_beyond_the_limit(total: int) -> None:
     shares = token_shares(total, ["a" * 90, "b", ""], ["stop", "stop", "stop"], 10)

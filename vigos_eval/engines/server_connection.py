@@ -68,12 +68,14 @@ class Server:
         faults: 5xx replies in a row.
         is_suspect: A connection failed; it is being examined and gets no new requests.
         is_dead: Taken out for the rest of the run.
+        context: Tokens of prompt and answer that it can hold; 0 when it does not tell.
         share: Requests it may have on the wire at once.
         slots: Those of them that are free.
     """
 
     def __init__(self, url: str, settings: EngineSettings, key: str, share: int) -> None:
         self.url = url
+        self.context = 0
         self.share = share
         self.slots = asyncio.Semaphore(share)
         self.outstanding = 0

@@ -132,7 +132,7 @@ class Pool:
             if isinstance(reply, Failure):
                 return reply
             server.faults = 0
-            return generated(reply, key, decoding, server.url)
+            return generated(reply, key, decoding, server.url, server.context)
         except UnfinishedReply as stopped:
             return Failure("fault", str(stopped))
         except Refusal as refusal:

@@ -50,6 +50,8 @@ async def served_root(servers: Sequence[Server], model: str) -> str:
                 "or start a server with that checkpoint"
             )
         roots[server.url] = str(entry.get("root") or "")
+        told = entry.get("max_model_len")
+        server.context = told if isinstance(told, int) else 0
     first, root = next(iter(roots.items()))
     for url, other in roots.items():
         if other != root:

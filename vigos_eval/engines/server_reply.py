@@ -17,7 +17,9 @@ class UnfinishedReply(Exception):
     """The server stopped before the answer was complete; the same request may be sent again."""
 
 
-def generated(reply: bytes, key: str, decoding: Decoding, server: str) -> Generated:
+def generated(
+    reply: bytes, key: str, decoding: Decoding, server: str, context: int = 0
+) -> Generated:
     """The completions that a reply holds, in sample order.
 
     Per-sample token counts come with the ids (``return_token_ids``: vLLM since 0.10.2). Other
@@ -29,6 +31,7 @@ def generated(reply: bytes, key: str, decoding: Decoding, server: str) -> Genera
         key: The prompt's key.
         decoding: What was asked.
         server: Its URL, for messages.
+        context: Tokens of prompt and answer that the server can hold; 0 when it does not tell.
 
     Raises:
         EngineError: The body is no chat completion, holds fewer samples than asked, or the server
@@ -64,12 +67,29 @@ def generated(reply: bytes, key: str, decoding: Decoding, server: str) -> Genera
         Completion(text, count, reason, sample)
         for text, count, reason, sample in zip(texts, tokens, reasons, ids, strict=True)
     ]
-    return Generated(
+    found = Generated(
         key=key,
         prompt_tokens=usage.get("prompt_tokens") or 0,
         completions=tuple(samples * (decoding.n // asked)),
         prompt_ids=tuple(body.get("prompt_token_ids") or ()),
     )
+    if (cut := _cut_early(found, decoding.max_new_tokens, context)) is not None:
+        raise EngineError(
+            f"{server} cut an answer to prompt {key} off at {cut} tokens, but max_new_tokens="
+            f"{decoding.max_new_tokens} were asked: the checkpoint's generation_config sets "
+            "max_new_tokens and vllm takes it as a limit. Serve with --override-generation-config "
+            f"'{{\"max_new_tokens\": {decoding.max_new_tokens}}}'"
+        )
+    return found
+
+
+def _cut_early(found: Generated, limit: int, context: int) -> int | None:
+    """Tokens of a sample cut off before the limit with room left in the context, or None."""
+    for sample in found.completions:
+        is_short = sample.finish_reason == "length" and len(sample.token_ids) < limit
+        if is_short and sample.token_ids and found.prompt_tokens + sample.tokens < context:
+            return sample.tokens
+    return None
 
 
 def parsed(reply: bytes, server: str) -> Json:
