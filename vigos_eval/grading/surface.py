@@ -97,7 +97,7 @@ def undressed(text: str) -> str:
     if text[-1:] in QUOTES and (text[:1] in QUOTES or text[:2] in ('\\"', "\\'")):
         text = text.lstrip("\\").strip(QUOTES).rstrip("\\")
     text = flat(EATEN.sub(r"\\t", text.strip(INVISIBLE_ENDS)))
-    if "\\" in text or "$" in text or "*" in text or "_" in text or "~" in text:
+    if any(sign in text for sign in "\\$*_~{"):
         text = _without_commands(text)
     text = " ".join(text.split())
     while text and text[-1] in ".,;:!。" and not text.endswith("..."):
