@@ -11,6 +11,7 @@ import yaml
 from synthetic_runs import Model, write_run
 
 from vigos_eval.cli import main
+from vigos_eval.export.scalars import scalars
 from vigos_eval.metrics import EIGHT
 from vigos_eval.scored_run import read_run
 
@@ -46,6 +47,9 @@ def test_a_withheld_score_is_not_exported(
     withheld = write_run(tmp_path / "r", {"mmmu": 40}, Model(ungraded=0.3))
     assert main(["export", str(withheld)]) == 2
     assert "holds no score to export" in capsys.readouterr().err
+    names = scalars(read_run(withheld))
+    assert "mmmu/ungraded" in names
+    assert not [name for name in names if "pass@" in name or "avg@" in name]
 
 
 def test_a_partial_run_is_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

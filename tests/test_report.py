@@ -124,7 +124,11 @@ def test_names_with_markup_show_as_text(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evil = edited(run, tmp_path / "b", name="[red]a|b<script>*")
-    assert "[red]a|b<script>*" in printed(capsys, evil)
+    lines = (evil / "completions.jsonl").read_text().replace('"Physics"', '"[b]Physics[/b]"')
+    (evil / "completions.jsonl").write_text(lines)
+    text = printed(capsys, evil)
+    assert "[red]a|b<script>*" in text
+    assert " [b]Physics[/b] " in text
     assert "\\[red\\]a\\|b&lt;script&gt;\\*" in printed(capsys, evil, "--format", "md")
 
 
