@@ -43,7 +43,11 @@ def finish_run(
     error: UserError | None = None
     if rank == 0:
         try:
-            grade_run_folder(folder, protocol, is_allowing_ungraded=settings.is_allowing_ungraded)
+            graded, _ = grade_run_folder(
+                folder, protocol, is_allowing_ungraded=settings.is_allowing_ungraded
+            )
+            if protocol.judge.mode != "rules":
+                print(f"vigos: judge {protocol.judge.model}: {graded.cost}", file=sys.stderr)
         except UserError as raised:
             error = raised
     if world_size > 1:
