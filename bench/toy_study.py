@@ -1,6 +1,6 @@
 """The toy study: base, OPSD and ViGOS over clips, reasoning prefixes, seeds and shares of usual pictures.
 
-    python bench/toy_study.py run build/toy_study.jsonl --seeds 5 --steps 60     # goes on where it stopped
+    python bench/toy_study.py run build/toy_study.jsonl --seeds 5 --steps 50     # goes on where it stopped
     python bench/toy_study.py show build/toy_study.jsonl --figure docs/images/toy_study.png
 
 One line of the file is one finished run: its arm, its seed, and what was measured as it went. Every
@@ -27,7 +27,8 @@ CONFIG = Path(__file__).parents[1] / "configs/train/toy_vigos.yaml"
 CLIPS = ("token", "vocab", "none")
 SHARES = (0.95, 0.5)
 ROWS = 1024
-QUESTIONS = 48
+BATCH = 16
+QUESTIONS = 32
 EXAM_SEED = 1000
 
 
@@ -60,10 +61,15 @@ def arms(shares: Sequence[float] = SHARES) -> list[Arm]:
 
 
 def run_study(args: argparse.Namespace) -> None:
-    """Run what the file does not hold yet; seeds outermost within a share of usual pictures."""
+    """Run what the file does not hold yet: one clip for all seeds, then the next."""
     part, parts = map(int, args.part.split("/"))
     wanted = [
-        (arm, seed) for share in args.shares for seed in range(args.seeds) for arm in arms([share])
+        (arm, seed)
+        for share in args.shares
+        for clip in CLIPS
+        for seed in range(args.seeds)
+        for arm in arms([share])
+        if arm.clip_mode == clip
     ]
     for number, (arm, seed) in enumerate(wanted):
         # All runs of a seed by one process: no two wait for one base.
@@ -92,11 +98,16 @@ def one_run(arm: Arm, seed: int, base: Path, steps: int, every: int) -> dict[str
 
     config = arm_config(arm, seed, base, steps)
     rows = training_rows(ROWS, arm.aligned, seed)
+    questions = exam(QUESTIONS, EXAM_SEED)
     start = time.perf_counter()
+    known = base / "marks.json"
+    first = json.loads(known.read_text()) if known.is_file() else None
     curve = [
         {"step": step, **{name: round(value, 5) for name, value in marks.items()}}
-        for step, marks in trial(config, rows, exam(QUESTIONS, EXAM_SEED), every=every)
+        for step, marks in trial(config, rows, questions, every=every, start=first)
     ]
+    if first is None:
+        known.write_text(json.dumps({k: v for k, v in curve[0].items() if k != "step"}))
     seconds = round(time.perf_counter() - start, 1)
     return {**asdict(arm), "seed": seed, "steps": steps, "seconds": seconds, "curve": curve}
 
@@ -111,6 +122,8 @@ def arm_config(arm: Arm, seed: int, base: Path, steps: int) -> TrainConfig:
         loss__reasoning_prefix=arm.reasoning_prefix,
         optim__seed=seed,
         optim__max_steps=steps,
+        optim__batch_size=BATCH,
+        optim__per_device=BATCH,
     )
 
 
@@ -206,8 +219,8 @@ def main() -> None:
     run.add_argument("file", type=Path)
     run.add_argument("--bases", type=Path, default=Path("build/toy_study"))
     run.add_argument("--seeds", type=int, default=5)
-    run.add_argument("--steps", type=int, default=60)
-    run.add_argument("--every", type=int, default=20)
+    run.add_argument("--steps", type=int, default=50)
+    run.add_argument("--every", type=int, default=25)
     run.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
     run.add_argument("--part", default="0/1", metavar="I/N")
     show = commands.add_parser("show")

@@ -76,7 +76,12 @@ def as_row(name: str, asked: Asked, rng: np.random.Generator) -> Row:
 
 
 def trial(
-    config: TrainConfig, rows: Sequence[Row], questions: Exam, *, every: int
+    config: TrainConfig,
+    rows: Sequence[Row],
+    questions: Exam,
+    *,
+    every: int,
+    start: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Train, and yield (steps done, `marks`) before the first step, every so often and at the end.
 
@@ -85,9 +90,10 @@ def trial(
         rows: What is trained on.
         questions: What is asked.
         every: Optimizer steps between two measurements.
+        start: The base's marks where they are known: an untrained adapter changes nothing.
     """
     trainer = open_trainer(config, rows)
-    yield 0, marks(trainer, questions)
+    yield 0, marks(trainer, questions) if start is None else start
     numbers: Mapping[str, float] = {}
     while trainer.done < trainer.total_steps:
         numbers = trainer.step().numbers
