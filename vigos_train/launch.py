@@ -30,7 +30,12 @@ from vigos_train.rollout import skipped_reasons, training_protocol
 from vigos_train.run_files import RunFiles, open_run_files, rollout_lines
 from vigos_train.samplers import open_sampler
 from vigos_train.student import Student, base_checkpoint, load_student
-from vigos_train.tensors import load_tensors, save_adapter, save_checkpoint
+from vigos_train.tensors import (
+    adapter_tensors,
+    load_tensors,
+    save_adapter,
+    save_checkpoint,
+)
 from vigos_train.trainer import StepReport, Trainer
 
 AfterCheckpoint = Callable[[Path, int], None]
@@ -157,8 +162,10 @@ def _trainer(
     config: TrainConfig, student: Student, rows: Rows, parallel: Parallel, folder: Path
 ) -> Trainer:
     def hand_over(target: Path, use: Callable[[], None]) -> None:
+        state = adapter_tensors(student.model)
+
         def write() -> None:
-            write_folder(target, lambda place: save_adapter(student.model, place))
+            write_folder(target, lambda place: save_adapter(student.model, state, place))
 
         parallel.main_first(write)
         # The main process loads it into a server first; an engine of one's own is ready at once.
@@ -172,7 +179,7 @@ def _trainer(
     return Trainer(
         config=config,
         student=student,
-        sampler=open_sampler(config, student, hand_over, folder, parallel.is_main),
+        sampler=open_sampler(config, student, hand_over, folder, parallel),
         rows=rows,
         parallel=parallel,
         protocol=training_protocol(config.protocol),
@@ -240,8 +247,12 @@ class _Run:
         if parallel.is_main and skipped:
             reasons = "; ".join(f"{n} because {why}" for why, n in skipped_reasons(skipped).items())
             print(f"skipped {len(skipped)} rows: {reasons}", file=sys.stderr)
-        parallel.main_first(self._final_adapter)
-        return TrainedRun(self.folder / "adapter", trainer.done, last, self.evaluation)
+        state = adapter_tensors(trainer.student.model)
+        model, adapter = trainer.student.model, self.folder / "adapter"
+        parallel.main_first(
+            lambda: write_folder(adapter, lambda place: save_adapter(model, state, place))
+        )
+        return TrainedRun(adapter, trainer.done, last, self.evaluation)
 
     def _files(self) -> RunFiles:
         trainer = self.trainer
@@ -279,21 +290,23 @@ class _Run:
         if not is_due(trainer.done, output.save_every, trainer.total_steps):
             return
         target = checkpoint_folder(self.folder, trainer.done)
-        position = Position(
-            step=trainer.done,
-            skipped=trainer.skipped,
-            malformed_steps=trainer.malformed_steps,
-            ranks=trainer.parallel.ranks,
-            settings=self.settings,
-        )
-        save_checkpoint(trainer, target, position)
+        save_checkpoint_of(trainer, self.folder, self.settings)
         if files is not None:
             drop_old(self.folder, output.keep)
             if self.after_checkpoint is not None:
                 self.after_checkpoint(target, trainer.done)
         trainer.parallel.wait()
 
-    def _final_adapter(self) -> None:
-        write_folder(
-            self.folder / "adapter", lambda place: save_adapter(self.trainer.student.model, place)
-        )
+
+def save_checkpoint_of(trainer: Trainer, folder: Path, settings: Mapping[str, Any]) -> Path:
+    """Write the checkpoint of this moment into a run's folder; returns its place; collective."""
+    target = checkpoint_folder(folder, trainer.done)
+    position = Position(
+        step=trainer.done,
+        skipped=trainer.skipped,
+        malformed_steps=trainer.malformed_steps,
+        ranks=trainer.parallel.ranks,
+        settings=settings,
+    )
+    save_checkpoint(trainer, target, position)
+    return target

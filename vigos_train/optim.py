@@ -35,6 +35,8 @@ def clip_gradients(parameters: Sequence[Tensor], limit: float) -> float:
     """Scale gradients down to a joint norm of `limit`; returns the norm before (0 is off)."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
+    # A norm over shards (FSDP2) is itself spread over the ranks.
+    norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
     if limit > 0:
         torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)
     return float(norm)

@@ -1,6 +1,6 @@
-"""Ranks: who am I, sums over ranks, gradients over ranks. No model and no loss here.
+"""Ranks: who am I, sums over ranks, plain gradients over ranks. No model and no loss here.
 
-Only the adapter has gradients, so under plain data parallelism nothing is wrapped: its gradients
+How gradients meet is updates.py's subject. Only the adapter has any, so under plain data parallelism nothing is wrapped: its gradients
 are summed over the ranks once per optimizer step, in one buffer. That is exact for any number of
 forward and backward passes per rank, also none, where DistributedDataParallel needs the same on
 every rank.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,24 +24,28 @@ class Parallel:
 
     Attributes:
         accelerator: accelerate's view of the processes and the device.
+        kind: How weights and gradients lie on the ranks: ``plain`` (everything on each),
+            ``deepspeed`` (ZeRO 1 or 2) or ``fsdp`` (FSDP2).
     """
 
     accelerator: Any
+    kind: Literal["plain", "deepspeed", "fsdp"] = "plain"
 
     @property
     def rank(self) -> int:
         """0 on the main process."""
-        return int(self.accelerator.process_index)
+        return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 
     @property
     def ranks(self) -> int:
         """How many processes."""
-        return int(self.accelerator.num_processes)
+        # Not accelerate's: it counts one process when DeepSpeed runs on CPUs.
+        return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and talks."""
-        return bool(self.accelerator.is_main_process)
+        return self.rank == 0
 
     @property
     def device(self) -> str:
@@ -50,7 +54,8 @@ class Parallel:
 
     def wait(self) -> None:
         """Until every rank is here."""
-        self.accelerator.wait_for_everyone()
+        if self.ranks > 1:
+            torch.distributed.barrier()
 
     def summed(self, numbers: Sequence[float]) -> list[float]:
         """Sums over the ranks, float64."""
@@ -113,5 +118,20 @@ def open_parallel() -> Parallel:
             f"{here} processes on a machine with {gpus} GPU{'s' if gpus > 1 else ''}; start one "
             "per GPU (--nproc_per_node, --num_processes)"
         )
+    is_deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
     # The base is loaded in its own dtype and the adapter is float32: nothing is left to autocast.
-    return Parallel(Accelerator(cpu=gpus == 0, mixed_precision="no"))
+    # TRAP: cpu=True makes accelerate forget DeepSpeed.
+    accelerator = Accelerator(cpu=gpus == 0 and not is_deepspeed, mixed_precision="no")
+    kind = str(accelerator.distributed_type.value)
+    if kind == "DEEPSPEED":
+        return Parallel(accelerator, "deepspeed")
+    if kind == "FSDP":
+        if os.environ.get("FSDP_VERSION", "1") != "2":
+            raise ConfigError("fsdp_version 1: use 2, as configs/accelerate/fsdp2.yaml does")
+        return Parallel(accelerator, "fsdp")
+    if kind not in ("NO", "MULTI_GPU", "MULTI_CPU"):
+        raise ConfigError(
+            f"distributed_type {kind}: use MULTI_GPU, DEEPSPEED (ZeRO 2) or FSDP (version 2), as "
+            "in configs/accelerate/"
+        )
+    return Parallel(accelerator)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vigos_train.config import TrainConfig
+    from vigos_train.parallel import Parallel
 
 
 HandOver = Callable[[Path, Callable[[], None]], None]
@@ -127,7 +128,11 @@ class EngineSampler:
 
 
 def open_sampler(
-    config: TrainConfig, student: Student, hand_over: HandOver, folder: Path, is_main: bool
+    config: TrainConfig,
+    student: Student,
+    hand_over: HandOver,
+    folder: Path,
+    parallel: Parallel,
 ) -> Sampler:
     """The sampler that the settings name.
 
@@ -136,13 +141,18 @@ def open_sampler(
         student: The network.
         hand_over: See `EngineSampler`.
         folder: Where adapters are handed over; a server must be able to read it.
-        is_main: This rank talks to servers about adapters.
+        parallel: The main rank talks to servers about adapters.
 
     Raises:
-        ConfigError: Vision adapters with an engine that swaps adapters.
+        ConfigError: Vision adapters with an engine that swaps adapters, or FSDP with hf.
         EngineError: The engine cannot run here.
     """
     how = config.rollout
+    if how.engine == "hf" and parallel.kind == "fsdp":
+        raise ConfigError(
+            "rollout.engine: hf with FSDP would gather every layer for every token; use "
+            "rollout.engine: vllm or server"
+        )
     if how.engine == "hf":
         return OwnSampler(student, how.window)
     if config.lora.train_vision:
@@ -156,7 +166,7 @@ def open_sampler(
     if how.engine == "server":
         from vigos_train.server_adapter import AdapterServers
 
-        engine = AdapterServers(settings, is_main)
+        engine = AdapterServers(settings, parallel.is_main)
     else:
         from vigos_eval.engines.vllm import VLLMEngine
 

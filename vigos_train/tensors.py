@@ -14,21 +14,27 @@ import torch
 
 from vigos_eval.errors import CheckpointError
 from vigos_train.checkpoint import Position, write_folder, write_position
+from vigos_train.sharding import whole_tensor
 
 if TYPE_CHECKING:
     from vigos_train.trainer import Trainer
 
 
-def save_adapter(model: Any, folder: Path) -> None:
-    """The adapter as peft reads it: adapter_model.safetensors and adapter_config.json."""
+def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
+    """The adapter's tensors on the CPU, under peft's names; collective when they are sharded."""
     from peft import get_peft_model_state_dict
+
+    return {
+        name: whole_tensor(value.detach()).to("cpu").contiguous()
+        for name, value in get_peft_model_state_dict(model).items()
+    }
+
+
+def save_adapter(model: Any, state: dict[str, torch.Tensor], folder: Path) -> None:
+    """The adapter as peft reads it: adapter_model.safetensors and adapter_config.json."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: value.detach().to("cpu").contiguous()
-        for name, value in get_peft_model_state_dict(model).items()
-    }
     save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = copy.copy(model.peft_config["default"])
     config.inference_mode = True
@@ -38,12 +44,16 @@ def save_adapter(model: Any, folder: Path) -> None:
 def save_checkpoint(trainer: Trainer, target: Path, position: Position) -> None:
     """One whole checkpoint, visible only when it is whole; collective."""
     randoms = trainer.parallel.gathered(_random_state())
+    adapter = adapter_tensors(trainer.student.model)
+    # Every rank's shard; without sharding the main process's is the whole.
+    own = trainer.updates.optimizer_state()
+    optimizers = [own] if trainer.parallel.kind == "plain" else trainer.parallel.gathered(own)
 
     def write(place: Path) -> None:
-        save_adapter(trainer.student.model, place)
+        save_adapter(trainer.student.model, adapter, place)
         state = place / "state"
         state.mkdir()
-        torch.save(trainer.optimizer.state_dict(), state / "optimizer.pt")
+        torch.save(optimizers, state / "optimizer.pt")
         torch.save(trainer.schedule.state_dict(), state / "schedule.pt")
         torch.save(randoms, state / "random.pt")
         write_position(place, position)
@@ -59,7 +69,7 @@ def load_tensors(trainer: Trainer, checkpoint: Path, *, is_same_ranks: bool) -> 
     """
     state = checkpoint / "state"
     try:
-        optimizer, schedule, randoms = (
+        optimizers, schedule, randoms = (
             torch.load(state / name, map_location="cpu", weights_only=True)
             for name in ("optimizer.pt", "schedule.pt", "random.pt")
         )
@@ -68,7 +78,13 @@ def load_tensors(trainer: Trainer, checkpoint: Path, *, is_same_ranks: bool) -> 
             f"{state} cannot be read ({str(error).splitlines()[0]}); remove {checkpoint} and "
             "resume from the one before"
         ) from error
-    trainer.optimizer.load_state_dict(optimizer)
+    is_sharded = trainer.parallel.kind != "plain"
+    if (len(optimizers) > 1 or is_sharded) and len(optimizers) != trainer.parallel.ranks:
+        raise CheckpointError(
+            f"{checkpoint} holds an optimizer in {len(optimizers)} shards, this run has "
+            f"{trainer.parallel.ranks} ranks ({trainer.parallel.kind}); resume under the same launch"
+        )
+    trainer.updates.load_optimizer_state(optimizers[trainer.parallel.rank if is_sharded else 0])
     trainer.schedule.load_state_dict(schedule)
     if is_same_ranks:
         own = randoms[trainer.parallel.rank]

@@ -32,14 +32,21 @@ from vigos_eval.types import Decoding
 from vigos_train.config import TrainConfig
 from vigos_train.data import Rows
 from vigos_train.errors import TrainingStopped
-from vigos_train.optim import clip_gradients, make_optimizer, make_schedule, rows_of_step
+from vigos_train.optim import make_optimizer, make_schedule, rows_of_step
 from vigos_train.parallel import Parallel
 from vigos_train.rollout import Asked, Rollout, Routing, Skipped, ask_all, routed
 from vigos_train.routing import Segment, scored_tokens
 from vigos_train.samplers import Sampler, stream_seed
 from vigos_train.scoring import ScoredPart, SegmentKl, objective, score
+from vigos_train.sharding import lockstep_rows, shard_layers
 from vigos_train.step_log import StepRecord, step_numbers
 from vigos_train.student import Student
+from vigos_train.updates import Update, open_update
+
+Part = tuple[ScoredPart, list[int], dict[Segment, int]]
+"""A student pass, the numbers of its rollouts, and the counts its sums are divided by."""
+# Tokens per forward pass, padding included.
+TOKENS = 16384
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ class Trainer:
     skipped: int = 0
     malformed_steps: int = 0
     parameters: list[Any] = field(init=False)
-    optimizer: Any = field(init=False)
     schedule: Any = field(init=False)
+    updates: Update = field(init=False)
 
     def __post_init__(self) -> None:
         self.config.optim.accumulation(self.parallel.ranks)  # refuse a batch that does not divide
@@ -96,10 +103,14 @@ class Trainer:
         if self.config.optim.gradient_checkpointing:
             # Reentrant checkpointing silently drops the gradients of adapters below frozen inputs.
             model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.parallel.share_from_main([p for p in model.parameters() if p.requires_grad])
+        if self.parallel.kind == "fsdp":
+            shard_layers(model, self.parallel.device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.parallel.share_from_main(self.parameters)
-        self.optimizer = make_optimizer(self.parameters, self.config.optim)
-        self.schedule = make_schedule(self.optimizer, self.config.optim, self.total_steps)
+        optimizer = make_optimizer(self.parameters, self.config.optim)
+        self.schedule = make_schedule(optimizer, self.config.optim, self.total_steps)
+        limit = self.config.optim.max_grad_norm
+        self.updates = open_update(self.parallel, model, self.parameters, optimizer, limit)
 
     def step(self) -> StepReport:
         """One optimizer step.
@@ -121,13 +132,12 @@ class Trainer:
         """Score the rollouts and move the adapter; collective: every rank calls it."""
         kls = self.compute_gradients(rollouts, record)
         with timed(record, "update"):
-            self.parallel.sum_gradients(self.parameters)
-            norm = clip_gradients(self.parameters, self.config.optim.max_grad_norm)
-            self._stop_unless_finite(norm, "the gradient norm")
             rate = self.schedule.get_last_lr()[0]
-            self.optimizer.step()
+            norm = self.updates.advance(
+                self.config.optim.max_grad_norm,
+                lambda norm: self._stop_unless_finite(norm, "the gradient norm"),
+            )
             self.schedule.step()
-            self.optimizer.zero_grad(set_to_none=True)
         self.done += 1
         record.peak_gib = peak_gib(self.parallel.device)
         numbers = step_numbers(self.parallel.gathered(record), self._weights())
@@ -177,19 +187,45 @@ class Trainer:
         """Back-propagate the step's loss, micro-batch by micro-batch; returns the KL of each row."""
         self.student.model.train()
         found: list[SegmentKl] = []
+        parts = self.parts(rollouts)
+        while (next_part := self._next(parts, record)) is not None:
+            part, numbers, counts = next_part
+            with timed(record, "backward"):
+                self.updates.backward(self.compute_loss(part, counts))
+            record.add_part(part)
+            found += [
+                SegmentKl(numbers[each.row], each.segment, each.kl.cpu(), each.clipped.cpu())
+                for each in part.kls
+                if len(each.kl)
+            ]
+        return tuple(found)
+
+    def parts(self, rollouts: Sequence[Rollout]) -> Iterator[Part]:
+        """What is back-propagated, one student pass at a time: teachers, then the student.
+
+        In lockstep (`Update.is_lockstep`) ranks that have done all of theirs add empty parts.
+        """
+        own = self._own_parts(rollouts)
+        if not self.updates.is_lockstep:
+            yield from own
+            return
+        while True:
+            part = next(own, None)
+            if self.parallel.summed([part is not None])[0] == 0:
+                return
+            yield part or (next(score(self.student.model, [], self.config.loss)), [], {})
+
+    def _own_parts(self, rollouts: Sequence[Rollout]) -> Iterator[Part]:
+        loss, model = self.config.loss, self.student.model
+        is_sharded = self.parallel.kind == "fsdp"
         for numbers, counts in self.micro_batches(rollouts):
             rows = [rollouts[i].scoring_row for i in numbers]
-            parts = score(self.student.model, rows, self.config.loss)
-            while (part := self._next_part(parts, record)) is not None:
-                with timed(record, "backward"):
-                    loss = self.compute_loss(part, counts)
-                    torch.autograd.backward(loss)
-                record.add_part(part)
-                found += [
-                    SegmentKl(numbers[each.row], each.segment, each.kl.cpu(), each.clipped.cpu())
-                    for each in part.kls
-                ]
-        return tuple(found)
+            if is_sharded:
+                teachers = 2 if self.config.method == "vigos" else 1
+                idle = min(self.student.stops)
+                rows = lockstep_rows(rows, self.config.optim.per_device, teachers, idle)
+            for part in score(model, rows, loss, token_budget=1 if is_sharded else TOKENS):
+                yield part, numbers, counts
 
     def compute_loss(self, part: ScoredPart, counts: dict[Segment, int]) -> torch.Tensor:
         """This part's share of L; the parts of a step, over all ranks, sum to L.
@@ -210,13 +246,12 @@ class Trainer:
         changes nothing, and rollouts of similar length share a micro-batch. ``micro_batch``: the
         release's mean of means, over micro-batches in the rows' order.
         """
-        size = self.config.optim.per_device
         order = list(range(len(rollouts)))
         if self.config.loss.normalisation == "step":
             order.sort(key=lambda i: -len(rollouts[i].ids))
             counts = self._summed(scored_tokens(rollout.route for rollout in rollouts))
-            return [(order[i : i + size], counts) for i in range(0, len(order), size)]
-        groups = [order[i : i + size] for i in range(0, len(order), size)]
+            return [(group, counts) for group in self._groups(order)]
+        groups = self._groups(order)
         share = round(self.parallel.summed([len(groups)])[0])
         return [
             (
@@ -226,7 +261,16 @@ class Trainer:
             for group in groups
         ]
 
-    def _next_part(self, parts: Iterator[ScoredPart], record: StepRecord) -> ScoredPart | None:
+    def _groups(self, order: Sequence[int]) -> list[list[int]]:
+        """The rollouts in micro-batches; sharded ranks all have equally many, some empty."""
+        size = self.config.optim.per_device
+        groups = [list(order[i : i + size]) for i in range(0, len(order), size)]
+        if self.parallel.kind == "fsdp":
+            most = self.config.optim.accumulation(self.parallel.ranks)
+            groups += [[] for _ in range(most - len(groups))]
+        return groups
+
+    def _next(self, parts: Iterator[Part], record: StepRecord) -> Part | None:
         with timed(record, "scoring"):
             return next(parts, None)
 

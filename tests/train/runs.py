@@ -101,8 +101,10 @@ class WrittenSampler:
         pass
 
 
-def student_of(config: TrainConfig) -> Student:
-    return load_student(config.model, config.lora, device="cpu", seed=config.optim.seed)
+def student_of(config: TrainConfig, adapter: Path | None = None) -> Student:
+    return load_student(
+        config.model, config.lora, device="cpu", seed=config.optim.seed, adapter=adapter
+    )
 
 
 def trainer_of(

@@ -48,7 +48,7 @@ def greedy(folder: Path, base: Path, **changes: Any) -> TrainConfig:
 
 def tensors_of(checkpoint: Path) -> dict[str, torch.Tensor]:
     found = load_file(checkpoint / "adapter_model.safetensors")
-    optimizer = torch.load(checkpoint / "state" / "optimizer.pt", weights_only=True)
+    (optimizer,) = torch.load(checkpoint / "state" / "optimizer.pt", weights_only=True)
     for number, state in optimizer["state"].items():
         found |= {f"{number}.{name}": value for name, value in state.items()}
     return found

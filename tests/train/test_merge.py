@@ -18,7 +18,7 @@ from vigos_train.cli import main
 from vigos_train.loading import config_text
 from vigos_train.merge import merge_adapter
 from vigos_train.shapes import shape_rows
-from vigos_train.tensors import save_adapter
+from vigos_train.tensors import adapter_tensors, save_adapter
 
 
 @pytest.fixture(params=[False, True], ids=["language", "vision-too"])
@@ -30,7 +30,7 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path, tiny_folder: Path) -
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
     folder = tmp_path / "run" / "adapter"
-    save_adapter(student.model, folder)
+    save_adapter(student.model, adapter_tensors(student.model), folder)
     (tmp_path / "run" / "config.yaml").write_text(config_text(config))
     return folder
 

@@ -136,7 +136,7 @@ def test_an_engine_gets_each_steps_adapter_and_the_base_stays_bit_for_bit(
     engine = FakeEngine(student)
     made: list[EngineSampler] = []
 
-    def opened(_config: Any, _student: Any, hand_over: Any, folder: Path, _main: bool) -> Any:
+    def opened(_config: Any, _student: Any, hand_over: Any, folder: Path, _ranks: Any) -> Any:
         made.append(EngineSampler(engine, hand_over, folder / "sync"))
         return made[-1]
 

@@ -26,10 +26,12 @@ from vigos_eval.errors import ConfigError
 from vigos_train.errors import TrainingStopped
 from vigos_train.loading import replaced
 from vigos_train.optim import rows_of_step
+from vigos_train.parallel import open_parallel
 from vigos_train.routing import Segment, scored_tokens
 from vigos_train.samplers import OwnSampler
 from vigos_train.scoring import objective, score
 from vigos_train.student import base_checkpoint
+from vigos_train.tensors import adapter_tensors
 from vigos_train.trainer import StepReport, Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -56,29 +58,37 @@ def test_four_micro_batches_of_one_are_one_of_four(tmp_path: Path, tiny_folder: 
 
 
 @pytest.mark.slow
-def test_two_ranks_of_two_are_one_of_four(tmp_path: Path, tiny_folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["plain", "deepspeed", "fsdp"])
+def test_two_ranks_of_two_are_one_of_four(tmp_path: Path, tiny_folder: Path, kind: str) -> None:
+    """Under torchrun with gloo: data-parallel, ZeRO-2, FSDP2; resumed exactly under each."""
+    if kind == "deepspeed":
+        pytest.importorskip("deepspeed", reason="pip install deepspeed")
     target = tmp_path / "ranks.pt"
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += [
-        "--master_port",
-        str(20000 + os.getpid() % 20000),
-        str(ROOT / "tests" / "train" / "two_ranks.py"),
-    ]
+    command += ["--master_port", str(20000 + os.getpid() % 20000)]
+    command += [str(ROOT / "tests" / "train" / "two_ranks.py")]
     done = subprocess.run(
-        [*command, str(tmp_path), str(tiny_folder), str(target)],
+        [*command, str(tmp_path), str(tiny_folder), str(target), kind],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-4000:]
     ranks = torch.load(target, weights_only=True)
     whole = trainer_of(small_config(tmp_path, tiny_folder, optim__per_device=4))
     numbers = [report.numbers for report in steps(whole, 3)]
-    assert largest_difference(adapter_of(whole.student.model), ranks["adapter"]) < 1e-6
+    assert largest_difference(adapter_tensors(whole.student.model), ranks["adapter"]) < 1e-6
     for one, other in zip(numbers, ranks["numbers"], strict=True):
-        for name in ("loss", "loss/perception", "kl_p90/reasoning", "format_rate", "length_mean"):
-            assert one[name] == pytest.approx(other[name], rel=1e-6), name
+        for name in (
+            "loss",
+            "loss/perception",
+            "kl_p90/reasoning",
+            "format_rate",
+            "length_mean",
+            "grad_norm",
+        ):
+            assert one[name] == pytest.approx(other[name], rel=1e-5), name
 
 
 def test_the_engine_is_called_once_per_optimizer_step(tmp_path: Path, tiny_folder: Path) -> None:
@@ -306,7 +316,7 @@ def test_vision_adapters_need_the_hf_engine(tmp_path: Path, tiny_folder: Path) -
 
     config = small_config(tmp_path, tiny_folder, lora__train_vision=True, rollout__engine="vllm")
     with pytest.raises(ConfigError, match=r"rollout.engine: hf"):
-        open_sampler(config, None, lambda *_: None, tmp_path, True)  # type: ignore[arg-type]
+        open_sampler(config, None, lambda *_: None, tmp_path, open_parallel())  # type: ignore[arg-type]
 
 
 def test_targets_that_match_nothing_are_refused(tmp_path: Path, tiny_folder: Path) -> None:
