@@ -136,6 +136,28 @@ def test_a_run_like_the_papers_differs_in_nothing(
     assert "Not published, so nobody can check: chat_template, max_pixels" in text
 
 
+def test_two_runs_of_one_name_keep_their_own_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [
+        str(
+            write_run(
+                tmp_path / f"r{i}",
+                {"mmsi": 40},
+                Model(accuracy=0.2 + 0.6 * i),
+                settings={"name": "run"},
+            )
+        )
+        for i in range(2)
+    ]
+    assert main(["report", *folders, "--paper", "ViGOS-7B", "--format", "json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    for run in runs:
+        cells = {c["cell"]["metric"]: c["ours"]["value"] for c in run["paper"]["cells"]}
+        assert cells["avg@5"] == run["tasks"]["mmsi"]["avg"]["value"]
+    assert runs[0]["tasks"]["mmsi"]["avg"]["value"] < runs[1]["tasks"]["mmsi"]["avg"]["value"]
+
+
 def test_every_benchmark_has_its_published_cells_and_rows() -> None:
     assert set(EIGHT) | {"vilp_f", "vilp_p"} == set(figures()["datasets"])
     for model in figures()["models"].values():

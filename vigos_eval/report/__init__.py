@@ -58,11 +58,11 @@ def report_text(runs: Sequence[ScoredRun], options: ReportOptions = ReportOption
         RunFolderError: A control or partial run beside the paper.
         UnpairedRunsError: A control with other questions than its run.
     """
-    papers: dict[str, list[Comparison]] = {}
+    papers: dict[Path, list[Comparison]] = {}
     if options.paper is not None:
         scored = [run for run in runs if run.control is None] or list(runs)
         papers = {
-            run.name: compared_with_paper(run, options.paper, options.allow_ungraded)
+            run.folder: compared_with_paper(run, options.paper, options.allow_ungraded)
             for run in scored
         }
     if options.format == "json":
@@ -80,14 +80,14 @@ def report_text(runs: Sequence[ScoredRun], options: ReportOptions = ReportOption
 def report_sections(
     runs: Sequence[ScoredRun],
     options: ReportOptions,
-    papers: Mapping[str, Sequence[Comparison]],
+    papers: Mapping[Path, Sequence[Comparison]],
 ) -> Iterator[Section]:
     """The sections of a report, in reading order; controls come last and never beside scores."""
     scored = [run for run in runs if run.control is None]
     for run in scored:
         yield from _run_sections(run, options)
         if options.paper is not None:
-            yield paper_section(run, options.paper, list(papers[run.name]))
+            yield paper_section(run, options.paper, list(papers[run.folder]))
             yield reproduction_section(run, options.paper)
     if len(scored) > 1:
         yield from _several(scored, options)

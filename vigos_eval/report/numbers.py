@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from vigos_eval.metrics import EIGHT
@@ -54,7 +55,7 @@ def finite(value: Any) -> Any:
 
 def json_text(
     runs: Sequence[ScoredRun],
-    papers: Mapping[str, list[Comparison]],
+    papers: Mapping[Path, list[Comparison]],
     paper: str | None,
     allow_ungraded: bool,
 ) -> str:
@@ -62,11 +63,11 @@ def json_text(
 
     Args:
         runs: The runs, controls included.
-        papers: By run name, its cells beside the published ones.
+        papers: By run folder, its cells beside the published ones.
         paper: The published model's name, or None.
         allow_ungraded: Print scores above 1 % ungraded.
     """
-    found = [_run(run, runs, papers.get(run.name, []), paper, allow_ungraded) for run in runs]
+    found = [_run(run, runs, papers.get(run.folder, []), paper, allow_ungraded) for run in runs]
     return json.dumps(finite({"schema": 1, "runs": found}), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -123,14 +124,14 @@ def _is_mean_withheld(run: ScoredRun, name: str, allow_ungraded: bool) -> bool:
 
 
 def csv_text(
-    runs: Sequence[ScoredRun], papers: Mapping[str, list[Comparison]], allow_ungraded: bool
+    runs: Sequence[ScoredRun], papers: Mapping[Path, list[Comparison]], allow_ungraded: bool
 ) -> str:
     """One number per line, with the columns CSV_COLUMNS."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for run in runs:
-        for row in _rows(run, papers.get(run.name, []), allow_ungraded):
+        for row in _rows(run, papers.get(run.folder, []), allow_ungraded):
             writer.writerow({"run": run.name, "control": run.control or "", **row})
     return buffer.getvalue()
 
