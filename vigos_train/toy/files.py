@@ -196,8 +196,10 @@ def _write_vilp(folder: Path, rng: np.random.Generator) -> None:
 
 def _parquet(path: Path, rows: Sequence[Mapping[str, Any]], images: Sequence[str]) -> None:
     """One file with text columns and the named image columns (a list where the cells are lists)."""
-    from datasets import Dataset, Features, List, Value
+    from datasets import Dataset, Features, List, Value, disable_progress_bars
     from datasets import Image as ImageFeature
+
+    disable_progress_bars()
 
     def feature(name: str, cell: object) -> Any:
         if name not in images:

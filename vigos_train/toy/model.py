@@ -92,9 +92,9 @@ def _corpus() -> list[str]:
     texts += [*values("color"), *OBJECTS]
     for thing in OBJECTS:
         for aspect in ("color", "number"):
-            texts += [question(thing, aspect, is_with_fact=True)]  # type: ignore[arg-type]
+            texts += [question(thing, aspect, is_with_fact=True)]
             texts += [
-                response(Scene(thing, color, number), aspect)  # type: ignore[arg-type]
+                response(Scene(thing, color, number), aspect)
                 for color in values("color")
                 for number in values("number")
             ]

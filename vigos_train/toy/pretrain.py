@@ -129,6 +129,9 @@ def pretrain(
         steps: Optimizer steps of 32 lessons.
         seen: Called after every step with its number, from 1, and its loss, nats per token.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     start = time.perf_counter()
     tokenizer = toy_tokenizer()
     processor = toy_processor(tokenizer)
