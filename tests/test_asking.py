@@ -85,7 +85,8 @@ def test_a_finished_run_opens_no_engine(tmp_path: Path, instant_engine: InstantE
             raise AssertionError("the engine was opened")
 
         asking = Asking(load_protocol("paper"), tmp_path, journal, no_engine, False, True)
-        ask(asking, questions(2), read_completions(tmp_path), Progress(2, is_shown=False))
+        found = ask(asking, questions(2), read_completions(tmp_path), Progress(2, is_shown=False))
+    assert all(record is not None for record in found.records)
 
 
 def test_another_image_under_the_same_run_is_refused(

@@ -84,6 +84,7 @@ def test_a_renamed_method_is_said_once_with_the_way_out() -> None:
     tasks.TaskManager = type("TaskManager", (), {})  # type: ignore[attr-defined]
     with pytest.warns(UserWarning, match=r"--include_path .*tasks and use the vigos_\* names"):
         plugin.overlay_task_manager(tasks)
+    assert not hasattr(tasks.TaskManager, "initialize_tasks")
 
 
 def test_a_second_overlay_changes_nothing() -> None:

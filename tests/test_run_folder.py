@@ -61,6 +61,7 @@ def test_a_judge_does_not_invalidate_completions(tmp_path: Path) -> None:
     open_run(
         tmp_path, replace(RUN, protocol=with_overrides(RUN.protocol, {"judge": judge})), started="t"
     )
+    assert json.loads((tmp_path / "run.json").read_text())["fingerprint"] == RUN.fingerprint
 
 
 def test_tasks_asked_later_join_the_folder(tmp_path: Path) -> None:
