@@ -6,14 +6,14 @@ else. Training wants thousands of rollouts fast: here prompts of similar length 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vigos_eval.engines.hf import evaluating
 from vigos_eval.engines.sampling import next_tokens, uniform_draws
 from vigos_eval.types import Decoding
 from vigos_train.encoding import ImageInputs
@@ -62,18 +62,6 @@ def sampled_ids(
             written = _continued(base, [asks[i] for i in chosen], decoding, stops)
             found.update(zip(chosen, written, strict=True))
     return [found[i] for i in range(len(asks))]
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Eval mode inside, every module's own mode after."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _continued(

@@ -89,7 +89,7 @@ class HFEngine:
         """Logits of the first token after the prefill, float32 (vocabulary,)."""
         import torch
 
-        with torch.no_grad(), _evaluating(self.model):
+        with torch.no_grad(), evaluating(self.model):
             inputs = self._inputs(prompt)
             return self.model(**inputs, use_cache=False, logits_to_keep=1).logits[0, -1].float()
 
@@ -115,7 +115,7 @@ class HFEngine:
 
         tokenizer = self.processor.tokenizer
         stops = stop_ids(self.model.generation_config.eos_token_id, tokenizer.eos_token_id)
-        with torch.no_grad(), _evaluating(self.model):
+        with torch.no_grad(), evaluating(self.model):
             inputs = self._inputs(prompt)
             prompt_ids = tuple(inputs["input_ids"][0].tolist())
             limit = min(decoding.max_new_tokens, self.context - len(prompt_ids))
@@ -176,7 +176,7 @@ def _forget_positions(model: Any) -> None:
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """Eval mode inside, every module's own mode after: a frozen tower must not come back training."""
     training = [module for module in model.modules() if module.training]
     model.eval()

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from vigos_eval.grading.surface import undressed
 from vigos_eval.grading.units import parse_unit
+from vigos_eval.grading.word import NUMBER_WORDS
 
 MAX_EXPONENT = 300
 MAX_DIGITS = 60
@@ -48,34 +49,7 @@ DEGREE = re.compile(
     r"\^\s*\{?\s*\\circ\s*\}?\s*([CF]\b)?|\\degree|degrees?\b(?:\s+(celsius|fahrenheit|[CF])\b)?|deg\b",
     re.IGNORECASE,
 )
-WORD_NUMBERS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-}
+WORD_NUMBERS = {word: value for value, word in enumerate(NUMBER_WORDS)}
 WORD_NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
                  "ninety": 90, "hundred": 100, "half": 0, "none": 0}  # fmt: skip
 del WORD_NUMBERS["half"]
