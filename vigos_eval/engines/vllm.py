@@ -25,7 +25,7 @@ from vigos_eval.engines.rendering import (
 )
 from vigos_eval.engines.sampling import completion_of
 from vigos_eval.engines.settings import EngineSettings
-from vigos_eval.engines.vllm_start import require_vllm, start_vllm
+from vigos_eval.engines.vllm_start import has_ranks, require_vllm, start_vllm
 from vigos_eval.errors import EngineError
 from vigos_eval.types import Decoding, Generated, Prompt
 
@@ -156,7 +156,9 @@ class VLLMEngine:
 
         self.llm.llm_engine.engine_core.shutdown()
         self.llm = None
-        cleanup_dist_env_and_memory()
+        if not has_ranks():
+            # Among ranks the process group is the host's, and vLLM has a process of its own.
+            cleanup_dist_env_and_memory()
         if self.merged is not None:
             self.merged.cleanup()
 

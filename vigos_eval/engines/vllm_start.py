@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
     arguments = vllm_arguments(settings, lora_rank)
     if image_size is not None:
         arguments["mm_processor_kwargs"] = {"size": image_size}
+    if has_ranks():
+        _start_in_own_process(settings.tensor_parallel_size)
     if current_platform.is_cpu():
         arguments |= _cpu_arguments()
     try:
@@ -67,6 +70,56 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
         raise EngineError(
             f"engine=vllm does not start on {folder}: {one_line(error)}; {MEMORY_ADVICE}"
         ) from error
+
+
+def has_ranks() -> bool:
+    """torchrun or accelerate started several of us, each with an engine of its own."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _start_in_own_process(gpus: int) -> None:
+    """Have vLLM's core run beside this rank, on the rank's GPUs alone.
+
+    In this process it would find the host's process group, and destroy it when it ends; all ranks
+    would take the first GPU.
+
+    Raises:
+        EngineError: There are fewer GPUs than the ranks of this machine need.
+    """
+    import torch
+
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
+    # A forked core would inherit the host's process group.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    if torch.cuda.is_available():
+        named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        there = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
+            gpus_of_rank(there, int(os.environ.get("LOCAL_RANK", "0")), gpus)
+        )
+
+
+def gpus_of_rank(there: Sequence[str], local_rank: int, gpus: int) -> Sequence[str]:
+    """The GPUs that belong to a rank, in order.
+
+    Args:
+        there: All GPUs of this machine that we may use.
+        local_rank: Which of the machine's processes this is.
+        gpus: How many GPUs each takes (tensor_parallel_size).
+
+    Raises:
+        EngineError: There are not enough.
+
+    >>> gpus_of_rank(["0", "1", "2", "3"], local_rank=1, gpus=2)
+    ['2', '3']
+    """
+    own = there[local_rank * gpus : (local_rank + 1) * gpus]
+    if len(own) < gpus:
+        raise EngineError(
+            f"engine=vllm: rank {local_rank} of this machine needs {gpus} GPUs of its own, but "
+            f"there are {len(there)} for all; start {len(there) // gpus} processes"
+        )
+    return own
 
 
 def one_line(error: Exception) -> str:
