@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from vigos_eval.errors import ConfigError
 from vigos_train.checkpoint import (
-    Position,
     check_same_settings,
-    checkpoint_folder,
     checkpoints,
-    drop_old,
     read_position,
     remove_leftovers,
     write_folder,
@@ -22,40 +17,20 @@ from vigos_train.checkpoint import (
 from vigos_train.config import TrainConfig
 from vigos_train.contexts import NO_ANSWER, short_answer
 from vigos_train.data import Rows, answers, open_rows, split_rows
-from vigos_train.evaluation import FlipRows, evaluate, flips_of, is_due
+from vigos_train.evaluation import flips_of
 from vigos_train.loading import config_fields, config_text, replaced
 from vigos_train.optim import steps_in_run
 from vigos_train.parallel import Parallel, open_parallel
-from vigos_train.rollout import skipped_reasons, training_protocol
-from vigos_train.run_files import RunFiles, open_run_files, rollout_lines
+from vigos_train.rollout import training_protocol
+from vigos_train.run_loop import AfterCheckpoint, RunLoop, TrainedRun
 from vigos_train.samplers import open_sampler
 from vigos_train.student import Student, base_checkpoint, load_student
 from vigos_train.tensors import (
     adapter_tensors,
     load_tensors,
     save_adapter,
-    save_checkpoint,
 )
-from vigos_train.trainer import StepReport, Trainer
-
-AfterCheckpoint = Callable[[Path, int], None]
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A finished run.
-
-    Attributes:
-        adapter: Folder of the last adapter; evaluate it as it lies there.
-        steps: Optimizer steps done.
-        last: The last step's numbers.
-        evaluation: The last evaluation's numbers; empty when none was due.
-    """
-
-    adapter: Path
-    steps: int
-    last: dict[str, float]
-    evaluation: dict[str, float] = field(default_factory=dict)
+from vigos_train.trainer import Trainer
 
 
 def train(
@@ -86,7 +61,7 @@ def train(
     flips = flips_of(config.evaluation.flip_source)
     parallel = open_parallel()
     if parallel.is_main:
-        _warn_of_missing_answers(rows)
+        warn_of_missing_answers(rows)
     config.optim.accumulation(parallel.ranks)
     if after_checkpoint is None and config.evaluation.tasks:
         from vigos_train.benchmark_runs import benchmark_runs
@@ -102,10 +77,10 @@ def train(
         seed=config.optim.seed,
         adapter=start,
     )
-    trainer = _trainer(config, student, rows, parallel, folder)
+    trainer = make_trainer(config, student, rows, parallel, folder)
     try:
         _restore(trainer, start)
-        return _Run(trainer, folder, settings, held_out, flips, after_checkpoint).finished()
+        return RunLoop(trainer, folder, settings, held_out, flips, after_checkpoint).finished()
     finally:
         trainer.sampler.close()
 
@@ -130,7 +105,8 @@ def starting_point(folder: Path, config: TrainConfig, resume: bool) -> Path | No
     return found[-1]
 
 
-def _warn_of_missing_answers(rows: Rows) -> None:
+def warn_of_missing_answers(rows: Rows) -> None:
+    """Say how many rows have no reference answer, if any."""
     missing = sum(not short_answer(answer) for answer in answers(rows))
     if missing:
         print(
@@ -158,9 +134,11 @@ def _with_base(config: TrainConfig, rows: Rows, parallel: Parallel) -> TrainConf
     return replaced(config, model__pretrained=str(base), model__revision="")
 
 
-def _trainer(
+def make_trainer(
     config: TrainConfig, student: Student, rows: Rows, parallel: Parallel, folder: Path
 ) -> Trainer:
+    """A trainer with the sampler that the settings name; adapters are handed over in `folder`."""
+
     def hand_over(target: Path, use: Callable[[], None]) -> None:
         state = adapter_tensors(student.model)
 
@@ -213,100 +191,3 @@ def _restore(trainer: Trainer, start: Path | None) -> None:
             file=sys.stderr,
         )
     load_tensors(trainer, start, is_same_ranks=position.ranks == trainer.parallel.ranks)
-
-
-@dataclass
-class _Run:
-    """The loop around the steps."""
-
-    trainer: Trainer
-    folder: Path
-    settings: Mapping[str, Any]
-    held_out: Rows | None
-    flips: FlipRows | None
-    after_checkpoint: AfterCheckpoint | None
-    evaluation: dict[str, float] = field(default_factory=dict)
-
-    def finished(self) -> TrainedRun:
-        """Step until the end."""
-        trainer, parallel = self.trainer, self.trainer.parallel
-        files = self._files() if parallel.is_main else None
-        last: dict[str, float] = {}
-        skipped: list[Any] = []
-        try:
-            while trainer.done < trainer.total_steps:
-                report = trainer.step()
-                last = report.numbers
-                skipped += report.skipped
-                self._record(report, files)
-                self._evaluate(files)
-                self._save(files)
-        finally:
-            if files is not None:
-                files.close()
-        if parallel.is_main and skipped:
-            reasons = "; ".join(f"{n} because {why}" for why, n in skipped_reasons(skipped).items())
-            print(f"skipped {len(skipped)} rows: {reasons}", file=sys.stderr)
-        state = adapter_tensors(trainer.student.model)
-        model, adapter = trainer.student.model, self.folder / "adapter"
-        parallel.main_first(
-            lambda: write_folder(adapter, lambda place: save_adapter(model, state, place))
-        )
-        return TrainedRun(adapter, trainer.done, last, self.evaluation)
-
-    def _files(self) -> RunFiles:
-        trainer = self.trainer
-        return open_run_files(
-            self.folder,
-            trainer.config.output,
-            self.settings,
-            trainer.done,
-            trainer.total_steps,
-        )
-
-    def _record(self, report: StepReport, files: RunFiles | None) -> None:
-        trainer = self.trainer
-        if files is not None:
-            files.log_step(trainer.done, report.numbers)
-        if is_due(trainer.done, trainer.config.output.rollouts_every, trainer.total_steps):
-            lines = list(rollout_lines(trainer.done, report.rollouts, report.kls))
-            gathered = trainer.parallel.gathered(lines)
-            if files is not None:
-                files.log_rollouts(trainer.done, [line for part in gathered for line in part])
-
-    def _evaluate(self, files: RunFiles | None) -> None:
-        trainer = self.trainer
-        if not is_due(trainer.done, trainer.config.evaluation.every, trainer.total_steps):
-            return
-        held_out = [] if self.held_out is None else self.held_out
-        self.evaluation = evaluate(trainer, held_out, self.flips)
-        if files is not None and self.evaluation:
-            files.log(trainer.done, self.evaluation)
-            shown = ", ".join(f"{k} {v:.3f}" for k, v in self.evaluation.items())
-            print(f"step {trainer.done}: {shown}", file=sys.stderr, flush=True)
-
-    def _save(self, files: RunFiles | None) -> None:
-        trainer, output = self.trainer, self.trainer.config.output
-        if not is_due(trainer.done, output.save_every, trainer.total_steps):
-            return
-        target = checkpoint_folder(self.folder, trainer.done)
-        save_checkpoint_of(trainer, self.folder, self.settings)
-        if files is not None:
-            drop_old(self.folder, output.keep)
-            if self.after_checkpoint is not None:
-                self.after_checkpoint(target, trainer.done)
-        trainer.parallel.wait()
-
-
-def save_checkpoint_of(trainer: Trainer, folder: Path, settings: Mapping[str, Any]) -> Path:
-    """Write the checkpoint of this moment into a run's folder; returns its place; collective."""
-    target = checkpoint_folder(folder, trainer.done)
-    position = Position(
-        step=trainer.done,
-        skipped=trainer.skipped,
-        malformed_steps=trainer.malformed_steps,
-        ranks=trainer.parallel.ranks,
-        settings=settings,
-    )
-    save_checkpoint(trainer, target, position)
-    return target

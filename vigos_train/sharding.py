@@ -1,7 +1,7 @@
 """FSDP2: the frozen base's layers, and the adapter in them, sharded over the ranks.
 
 A layer is gathered for each forward and backward, so every rank must run equally many: rows are
-scored one sequence at a time, and ranks with fewer sequences run idle ones of two tokens.
+scored one sequence at a time, and ranks with fewer sequences run idle ones that score nothing.
 """
 
 from __future__ import annotations
@@ -116,14 +116,13 @@ def lockstep_rows(
         targets: Teacher sequences per row: 2 for ViGOS, 1 for OPSD.
         idle_token: Any token id that is no image place.
     """
-    idle = Target(Segment.PERCEPTION, (idle_token, idle_token), slice(0, 0))
-    filled = [
-        replace(row, route=replace(row.route, targets=_filled(row.route.targets, targets, idle)))
-        for row in rows
-    ]
-    nothing = Route((idle_token, idle_token), (idle_token,), (idle,) * targets)
-    return filled + [ScoringRow(nothing, NO_IMAGES)] * (size - len(filled))
+    nothing = Route((idle_token, idle_token), (idle_token,), ())
+    padded = [*rows, *([ScoringRow(nothing, NO_IMAGES)] * (size - len(rows)))]
+    return [_with_targets(row, targets, idle_token) for row in padded]
 
 
-def _filled(targets: tuple[Target, ...], count: int, idle: Target) -> tuple[Target, ...]:
-    return targets + (idle,) * (count - len(targets))
+def _with_targets(row: ScoringRow, count: int, idle_token: int) -> ScoringRow:
+    """The row's own prompt, its image places included, is what an idle teacher reads."""
+    idle = Target(Segment.PERCEPTION, (*row.route.prompt, idle_token), slice(0, 0))
+    missing = count - len(row.route.targets)
+    return replace(row, route=replace(row.route, targets=row.route.targets + (idle,) * missing))

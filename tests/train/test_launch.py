@@ -279,7 +279,7 @@ def test_rows_without_answer_are_counted_at_the_start(
     from vigos_train.rows import Row
 
     rows: list[Row] = [Row(str(i), "?", "" if i % 2 else "7", ()) for i in range(5)]
-    launch._warn_of_missing_answers(rows)
+    launch.warn_of_missing_answers(rows)
     assert "2 of 5 rows have no answer" in capsys.readouterr().err
     assert answers(rows) == ["7", "", "7", "", "7"]
 

@@ -19,7 +19,7 @@ from vigos_eval.engines.sampling import completion_of
 from vigos_eval.engines.settings import EngineSettings
 from vigos_eval.errors import EngineError
 from vigos_eval.types import Decoding, Generated, Prompt
-from vigos_train.launch import _trainer
+from vigos_train.launch import make_trainer
 from vigos_train.parallel import open_parallel
 from vigos_train.rollout import ask_all, training_protocol
 from vigos_train.rows import Row
@@ -141,7 +141,7 @@ def test_an_engine_gets_each_steps_adapter_and_the_base_stays_bit_for_bit(
         return made[-1]
 
     monkeypatch.setattr("vigos_train.launch.open_sampler", opened)
-    trainer = _trainer(config, student, shape_rows(8), open_parallel(), tmp_path / "run")
+    trainer = make_trainer(config, student, shape_rows(8), open_parallel(), tmp_path / "run")
     before = base_hash(student.model)
     for _ in range(3):
         trainer.step()

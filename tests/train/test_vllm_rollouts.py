@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.runs import base_hash, small_config, student_of
-from vigos_train.launch import _trainer
+from vigos_train.launch import make_trainer
 from vigos_train.parallel import open_parallel
 from vigos_train.samplers import OwnSampler
 from vigos_train.shapes import shape_rows
@@ -28,7 +28,7 @@ def test_vllm_rolls_out_with_the_adapter_of_each_step(tmp_path: Path, tiny_folde
     )
     student = student_of(config)
     before = base_hash(student.model)
-    trainer = _trainer(config, student, shape_rows(8), open_parallel(), tmp_path / "run")
+    trainer = make_trainer(config, student, shape_rows(8), open_parallel(), tmp_path / "run")
     try:
         for _ in range(2):
             asked, _ = trainer.asked_rows()

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from runs import small_config, student_of, trainer_of
-from vigos_train.launch import save_checkpoint_of
 from vigos_train.parallel import open_parallel
+from vigos_train.run_loop import save_checkpoint_of
 from vigos_train.tensors import adapter_tensors, load_tensors
 
 
