@@ -1,6 +1,6 @@
 """One optimizer step's scoring and backward: the release's form (a) against ours (b), same rollouts.
 
-    python bench/train_step.py                                  # CPU, float32; about ten minutes
+    python bench/train_step.py                                  # CPU, float32; about a quarter of an hour
     python bench/train_step.py --shapes tiny                    # tries the bench itself, a minute
     python bench/train_step.py --gpu                            # 3B shapes, bf16, one card
 
