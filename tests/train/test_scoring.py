@@ -252,6 +252,8 @@ def test_a_malformed_row_adds_nothing_to_p_and_r_and_a_valid_row_nothing_to_f(
     assert other[1][Segment.PERCEPTION] == other[1][Segment.REASONING] == 0
     assert other[0][Segment.PERCEPTION] == other[0][Segment.REASONING] == 0.0
     assert other[1][Segment.FALLBACK] == len(malformed.route.sampled), "end token included"
+    (part,) = score(model, [malformed], NO_CLIP)
+    assert all(total.requires_grad for total in part.sums.values()), "connected zeros"
     both = totals(list(score(model, [valid, malformed], NO_CLIP)))
     for segment in Segment:
         expected = alone[0][segment] + other[0][segment]
