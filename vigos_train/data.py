@@ -192,7 +192,7 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise DataError(
-            "reading parquet or the hub needs the package datasets: pip install 'vigos[train]'"
+            "reading parquet or the hub needs the package datasets: pip install datasets"
         ) from error
     return datasets
 

@@ -214,6 +214,11 @@ class RolloutConfig:
                 "top_k": (self.top_k >= 0, "be >= 0 (0 is off)"),
                 "max_new_tokens": (self.max_new_tokens >= 1, "be >= 1"),
                 "max_prompt_tokens": (self.max_prompt_tokens >= 1, "be >= 1"),
+                "max_model_len": (
+                    self.max_model_len == 0 or self.max_model_len > self.max_new_tokens,
+                    f"be 0 or above rollout.max_new_tokens ({self.max_new_tokens}): prompt and "
+                    "rollout share it",
+                ),
                 "gpu_memory_utilization": (0 < self.gpu_memory_utilization <= 1, "be in (0, 1]"),
                 "base_url": (
                     bool(self.base_url) == (self.engine == "server"),

@@ -91,6 +91,11 @@ def test_every_preset_loads_and_opens_with_the_command_that_runs_it() -> None:
         pytest.param("lora:\n  targets: q_proj", "must be a list of texts", id="text-for-list"),
         pytest.param("rollout:\n  top_p: 1.5", "rollout.top_p is 1.5", id="out-of-range"),
         pytest.param("rollout:\n  engine: server", "rollout.base_url", id="server-without-url"),
+        pytest.param(
+            "rollout:\n  max_model_len: 4096",
+            "be 0 or above rollout.max_new_tokens (4096)",
+            id="no-room-for-a-prompt",
+        ),
         pytest.param("- a\n- b", "must hold keys and values", id="a-list"),
         pytest.param("a: [", "is not YAML", id="not-yaml"),
     ],
