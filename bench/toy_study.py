@@ -1,7 +1,7 @@
 """The toy study: base, OPSD and ViGOS over clips, reasoning prefixes, seeds and shares of usual pictures.
 
-    python bench/toy_study.py run build/toy_study.jsonl --seeds 5 --steps 50     # goes on where it stopped
-    python bench/toy_study.py show build/toy_study.jsonl --figure docs/images/toy_study.png
+    python bench/toy_study.py run docs/toy_study.jsonl --seeds 5 --steps 50     # goes on where it stopped
+    python bench/toy_study.py show docs/toy_study.jsonl --figure docs/images/toy_study.png
 
 One line of the file is one finished run: its arm, its seed, and what was measured as it went. Every
 seed has a base, a training set and an order of its own; all arms of a seed share them. Two processes
