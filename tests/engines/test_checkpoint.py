@@ -129,7 +129,10 @@ def test_a_base_may_stand_beside_the_adapter(adapter: Path, copy: Path, tmp_path
     config = json.loads((moved / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = "../copy"
     (moved / "adapter_config.json").write_text(json.dumps(config))
-    assert find_checkpoint(str(moved)).folder == copy.resolve()
+    found = find_checkpoint(str(moved))
+    assert found.folder == copy.resolve()
+    # The base's place is no part of what was loaded.
+    assert found.identity == find_checkpoint(str(adapter)).identity
 
 
 def test_adapter_facts_tell_rank_and_vision(adapter: Path, tiny: Path, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_top_k_of_one_is_greedy(subject: Subject) -> None:
     assert set(texts(forced)) == set(texts(greedy))
 
 
-def test_an_answer_ends_at_the_checkpoints_own_end_tokens(subject: Subject) -> None:
+def test_an_answer_ends_at_the_checkpoints_own_end_tokens(subject: Subject, tokenizer: Any) -> None:
     """They stand in its generation config only; the end token is counted and not shown."""
     prompts = [asked(color, picture(color)) for color in ("red", "green", "blue")]
     # Over the whole vocabulary, so that ends are drawn.
@@ -161,6 +161,8 @@ def test_an_answer_ends_at_the_checkpoints_own_end_tokens(subject: Subject) -> N
         assert sample.tokens == len(sample.token_ids)
         if sample.finish_reason == "stop":
             assert ends in ([], [sample.tokens - 1])  # [] : Qwen's own <|im_end|> came first
+            shown = tokenizer.decode(sample.token_ids[:-1], skip_special_tokens=True)
+            assert sample.text.rstrip("\ufffd") == shown.rstrip("\ufffd")
         else:
             assert ends == []
             assert sample.tokens == 64

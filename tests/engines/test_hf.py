@@ -49,7 +49,7 @@ def test_five_samples_are_those_of_the_prompt_asked_alone(hf: Subject) -> None:
 def test_a_prompt_without_image_forgets_the_image_before_it(hf: Subject) -> None:
     """Qwen-VL models keep the position offset of the last image prompt."""
     before = one(hf.engine, asked("text"), GREEDY)
-    one(hf.engine, asked("image", picture("red", (800, 800))), GREEDY)
+    hf.chances(asked("image", picture("red", (800, 800))))
     assert one(hf.engine, asked("text"), GREEDY) == before
 
 

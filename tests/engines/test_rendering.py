@@ -16,6 +16,7 @@ from vigos_eval.engines.rendering import (
     decoded_images,
     fitted_size,
     load_processor,
+    model_inputs,
     prompt_text,
 )
 from vigos_eval.errors import CheckpointError, ConfigError, EngineError
@@ -106,6 +107,20 @@ def test_a_template_that_drops_images_is_an_error(processor: Any) -> None:
 def test_a_template_that_does_not_compile_is_an_error(processor: Any) -> None:
     with pytest.raises(ConfigError, match=r"chat template fails .*chat_template=FILE"):
         prompt_text(asked("k", picture("red")), processor, "{% for %}")
+
+
+def test_no_special_token_is_added_to_the_templates_own(tiny: Path) -> None:
+    """Llama-like tokenizers open every text with one; the template has written it already."""
+    from tokenizers.processors import TemplateProcessing
+
+    processor = load_processor(str(tiny), (None, None), False)
+    end = ("<|endoftext|>", processor.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+    processor.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{end[0]} $A", special_tokens=[end]
+    )
+    assert processor.tokenizer("a").input_ids[0] == end[1]
+    inputs = model_inputs(asked("k", picture("red")), processor, ImageLimits())
+    assert end[1] not in inputs["input_ids"][0].tolist()
 
 
 def test_explicit_limits_widen_the_checkpoints_own(tiny: Path, processor: Any) -> None:

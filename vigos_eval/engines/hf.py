@@ -161,7 +161,6 @@ def _sampled(
             input_ids=tokens[:, None], past_key_values=cache, use_cache=True, logits_to_keep=1
         )
         logits = seen.logits[:, -1].float()
-    _forget_positions(model)
     return samples if decoding.temperature > 0 else samples * decoding.n
 
 
