@@ -27,9 +27,9 @@ PROMPTS = [
 ]
 
 
-def opened(*urls: str, **values: object) -> ServerEngine:
+def opened(*urls: str, pace: Pace = QUICK, **values: object) -> ServerEngine:
     given = {"engine": "server", "pretrained": "tiny", "concurrency": 8, "timeout_s": 10.0}
-    return ServerEngine(EngineSettings(**(given | {"base_url": ";".join(urls)} | values)), QUICK)  # type: ignore[arg-type]
+    return ServerEngine(EngineSettings(**(given | {"base_url": ";".join(urls)} | values)), pace)  # type: ignore[arg-type]
 
 
 def undisturbed() -> list[Generated]:
@@ -186,14 +186,25 @@ def test_a_prompt_longer_than_the_context_is_named() -> None:
         assert sum("xxx" in str(body) for body in server.bodies) == 2
 
 
-def test_a_server_that_fails_at_everything_is_taken_out_for_the_others() -> None:
+def test_a_failed_request_goes_to_another_server_next() -> None:
+    sick = Manners(trouble=after_start(lambda number, body: Trouble("status", 500)))
+    twice = Pace(first_wait_s=0.01, longest_wait_s=0.05, attempts=2, faults_in_a_row=1000)
+    with ChatServer(sick) as first, ChatServer(Manners(latency_s=0.005)) as second:
+        engine = opened(first.url, second.url, pace=twice)
+        assert len(list(engine.generate(PROMPTS, HOW))) == len(PROMPTS)
+        engine.close()
+
+
+def test_a_server_that_fails_at_everything_is_taken_out_for_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     sick = Manners(trouble=after_start(lambda number, body: Trouble("status", 500)))
     with ChatServer(sick) as first, ChatServer(Manners(latency_s=0.005)) as second:
         engine = opened(first.url, second.url)
         found = sorted(engine.generate(PROMPTS, HOW), key=lambda answer: answer.key)
         engine.close()
-        assert first.requests < 60
     assert found == undisturbed()
+    assert f"server {first.url} is taken out (20 failures in a row" in capsys.readouterr().err
 
 
 def test_a_server_that_never_replies_is_a_timeout_and_says_what_to_change() -> None:

@@ -61,6 +61,9 @@ def test_the_stored_bytes_go_out_as_they_are(kind: str, mode: str) -> None:
         pytest.param(stored(gradient(), "PNG"), ImageLimits(min_pixels=99_000), id="too-small"),
         pytest.param(rotated(), ANY_SIZE, id="turned-by-exif"),
         pytest.param(stored(gradient("RGBA"), "PNG"), ANY_SIZE, id="transparent"),
+        pytest.param(
+            stored(gradient("P"), "PNG", transparency=0), ANY_SIZE, id="transparent-colour"
+        ),
         pytest.param(stored(gradient("CMYK"), "JPEG"), ANY_SIZE, id="cmyk"),
         pytest.param(stored(gradient(), "GIF"), ANY_SIZE, id="gif"),
         pytest.param(stored(gradient(), "BMP"), ANY_SIZE, id="bmp"),

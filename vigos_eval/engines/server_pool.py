@@ -27,8 +27,7 @@ class Pace:
         first_wait_s: Before the first retry, seconds; doubles with each, times a random factor
             in [0.5, 1] so that requests that failed together do not come back together.
         longest_wait_s: Where doubling stops, seconds; also the most a server's Retry-After gets.
-        attempts: Sendings of one request before it counts as failed; those that a dead server
-            lost are not counted.
+        attempts: Sendings of one request before it counts as failed.
         examinations: GET /models calls to a server whose connection failed before it is dead.
         faults_in_a_row: 5xx replies without a good one between before a server is taken out.
     """
@@ -74,8 +73,6 @@ class Pool:
                 return outcome
             tried = server
             await self._judge(server, outcome)
-            if server.is_dead:
-                continue  # its fault, not the request's; goes to another at once
             failed += 1
             timed_out += outcome.kind == "timeout"
             if timed_out >= TIMEOUTS_PER_REQUEST:
@@ -89,7 +86,8 @@ class Pool:
                     f"{outcome.reason}. See that server's log; the same command then goes on "
                     "where this one stopped"
                 )
-            if not server.is_suspect:  # while one is examined, another can take it at once
+            # While a server is examined, or when it is dead, another takes the request at once.
+            if not (server.is_suspect or server.is_dead):
                 await asyncio.sleep(self._pace.wait_s(failed - 1, outcome.retry_after_s))
 
     async def close(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from vigos_eval.errors import EngineError
 # The ranks that vLLM has kernels for; an adapter of rank 12 runs in room for 16.
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 IMAGES_PER_PROMPT = 16
+RANK_VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 MEMORY_ADVICE = (
     "lower max_model_len, max_pixels or max_num_seqs, raise tensor_parallel_size, or free the GPU "
     "(gpu_memory_utilization is the share that vllm may take)"
@@ -59,12 +68,11 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
     arguments = vllm_arguments(settings, lora_rank)
     if image_size is not None:
         arguments["mm_processor_kwargs"] = {"size": image_size}
-    if has_ranks():
-        _start_in_own_process(settings.tensor_parallel_size)
     if current_platform.is_cpu():
         arguments |= _cpu_arguments()
     try:
-        return LLM(model=str(folder), **arguments)
+        with own_process_among_ranks(settings.tensor_parallel_size):
+            return LLM(model=str(folder), **arguments)
     except (ValueError, RuntimeError, AssertionError, NotImplementedError, OSError) as error:
         # torch.OutOfMemoryError is a RuntimeError.
         raise EngineError(
@@ -77,26 +85,42 @@ def has_ranks() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _start_in_own_process(gpus: int) -> None:
-    """Have vLLM's core run beside this rank, on the rank's GPUs alone.
+@contextmanager
+def own_process_among_ranks(gpus: int) -> Iterator[None]:
+    """Have a vLLM that is started inside the block run beside this rank, on the rank's GPUs alone.
 
     In this process it would find the host's process group, and destroy it when it ends; all ranks
-    would take the first GPU.
+    would take the first GPU. Does nothing when there are no ranks.
+
+    Args:
+        gpus: How many GPUs each rank takes (tensor_parallel_size).
 
     Raises:
         EngineError: There are fewer GPUs than the ranks of this machine need.
     """
+    if not has_ranks():
+        yield
+        return
     import torch
 
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
-    # A forked core would inherit the host's process group.
-    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    before = dict(os.environ)
     if torch.cuda.is_available():
         named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         there = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
-            gpus_of_rank(there, int(os.environ.get("LOCAL_RANK", "0")), gpus)
-        )
+        own = gpus_of_rank(there, int(os.environ.get("LOCAL_RANK", "0")), gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(own)
+    # A forked core would inherit the host's process group.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
+    for name in before:
+        # With TORCHELASTIC_USE_AGENT_STORE vLLM's worker waits for a store that nobody opens.
+        if name.startswith("TORCHELASTIC_") or name in RANK_VARIABLES:
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def gpus_of_rank(there: Sequence[str], local_rank: int, gpus: int) -> Sequence[str]:
