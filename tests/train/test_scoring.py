@@ -405,3 +405,16 @@ def test_the_boundary_clip_holds_at_d_s_last_and_r_s_first_token(
         kl = next(k.kl for k in free.kls if k.segment is segment)
         lost = float(free.sums[segment] - held.sums[segment])
         assert lost == pytest.approx(float(kl[place]), rel=1e-3)
+
+
+def test_teachers_run_in_eval_mode_without_gradient_and_the_student_as_it_was(
+    processor: Any, adapted: Callable[..., Any]
+) -> None:
+    model = adapted().train()
+    seen: list[tuple[bool, bool]] = []
+    layer = model.get_base_model().model.language_model.layers[0]
+    layer.register_forward_pre_hook(
+        lambda module, _args: seen.append((module.training, torch.is_grad_enabled()))
+    )
+    list(score(model, [row(processor, VALID, [picture(1)])], NO_CLIP))
+    assert seen == [(False, False), (True, True)]
