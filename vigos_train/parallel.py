@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -110,6 +111,7 @@ def open_parallel() -> Parallel:
     import os
 
     from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs
 
     gpus = torch.cuda.device_count()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -121,7 +123,13 @@ def open_parallel() -> Parallel:
     is_deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
     # The base is loaded in its own dtype and the adapter is float32: nothing is left to autocast.
     # TRAP: cpu=True makes accelerate forget DeepSpeed.
-    accelerator = Accelerator(cpu=gpus == 0 and not is_deepspeed, mixed_precision="no")
+    accelerator = Accelerator(
+        cpu=gpus == 0 and not is_deepspeed,
+        mixed_precision="no",
+        # The other ranks wait while the main process evaluates a checkpoint: hours, not NCCL's ten
+        # minutes.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=24))],
+    )
     kind = str(accelerator.distributed_type.value)
     if kind == "DEEPSPEED":
         return Parallel(accelerator, "deepspeed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -30,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
     from vigos_train.launch import train
 
     done = train(config, resume=args.resume)
-    print(
-        f"{done.adapter} holds the adapter after {done.steps} steps; evaluate it with:\n"
-        f"  lmms-eval --model vigos --tasks vilp --model_args pretrained={done.adapter}"
-    )
+    if os.environ.get("RANK", "0") == "0":
+        print(
+            f"{done.adapter} holds the adapter after {done.steps} steps; evaluate it with:\n"
+            f"  lmms-eval --model vigos --tasks vilp --model_args pretrained={done.adapter}"
+        )
     return 0
