@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tests.engines.asking import asked, encoded, picture
 from vigos_eval.engines.rendering import (
@@ -21,6 +21,14 @@ from vigos_eval.engines.rendering import (
 )
 from vigos_eval.errors import CheckpointError, ConfigError, EngineError
 from vigos_eval.types import ImagePart, Message, Prompt, TextPart
+
+NOISE = Image.effect_noise((90, 60), 80)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +46,6 @@ def test_sizes_are_those_of_transformers_own_rule(low: int | None, high: int) ->
         # What is within the limits is left to the processor, which then rounds.
         again = smart_resize(ours[1], ours[0], 28, low or 0, high)
         assert again == smart_resize(height, width, 28, low or 0, high), (width, height)
-
-
-def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -64,10 +66,20 @@ def test_a_photograph_is_turned_upright() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no image", picture("red").data[:70], b"GIF89a" + b"\0" * 20],
-    ids=["empty", "text", "torn", "broken-gif"],
+    [
+        b"",
+        b"no image",
+        picture("red").data[:70],
+        b"GIF89a" + b"\0" * 20,
+        saved(NOISE, "JPEG")[:-500],
+    ],
+    ids=["empty", "text", "torn", "broken-gif", "torn-jpeg"],
 )
-def test_bytes_that_are_no_image_are_an_error_that_names_the_prompt(content: bytes) -> None:
+@pytest.mark.parametrize("is_lenient", [False, True], ids=["pillow", "pillow-under-lmms-eval"])
+def test_bytes_that_are_no_image_are_an_error_that_names_the_prompt(
+    content: bytes, is_lenient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", is_lenient)
     with pytest.raises(EngineError, match="prompt mmmu:00007"):
         decoded_image(encoded(content), ImageLimits(), "mmmu:00007")
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vigos_eval.errors import CheckpointError, ConfigError, EngineError
+from vigos_eval.errors import CheckpointError, ConfigError, DataError, EngineError
+from vigos_eval.images import checked
 from vigos_eval.types import EncodedImage, ImagePart, Prompt
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def decoded_image(image: EncodedImage, limits: ImageLimits, key: str) -> Image.I
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
+        # TRAP: lmms-eval lets Pillow fill torn files with grey, for the whole process.
+        checked(image.data)
         with Image.open(io.BytesIO(image.data)) as opened:
             upright = ImageOps.exif_transpose(opened)
             if upright.has_transparency_data:
@@ -96,6 +99,7 @@ def decoded_image(image: EncodedImage, limits: ImageLimits, key: str) -> Image.I
                 upright.paste(layer, mask=layer.getchannel("A"))
             rgb = upright.convert("RGB")
     except (
+        DataError,
         UnidentifiedImageError,
         Image.DecompressionBombError,
         OSError,
