@@ -73,14 +73,19 @@ def generated(
         completions=tuple(samples * (decoding.n // asked)),
         prompt_ids=tuple(body.get("prompt_token_ids") or ()),
     )
-    if (cut := _cut_early(found, decoding.max_new_tokens, context)) is not None:
-        raise EngineError(
-            f"{server} cut an answer to prompt {key} off at {cut} tokens, but max_new_tokens="
-            f"{decoding.max_new_tokens} were asked: the checkpoint's generation_config sets "
-            "max_new_tokens and vllm takes it as a limit. Serve with --override-generation-config "
-            f"'{{\"max_new_tokens\": {decoding.max_new_tokens}}}'"
-        )
+    _refuse_early_cut(found, decoding.max_new_tokens, context, server)
     return found
+
+
+def _refuse_early_cut(found: Generated, limit: int, context: int, server: str) -> None:
+    """Raise when the server cut an answer off before the limit that was asked for."""
+    if (cut := _cut_early(found, limit, context)) is not None:
+        raise EngineError(
+            f"{server} cut an answer to prompt {found.key} off at {cut} tokens, but max_new_tokens="
+            f"{limit} were asked: the checkpoint's generation_config sets "
+            "max_new_tokens and vllm takes it as a limit. Serve with --override-generation-config "
+            f"'{{\"max_new_tokens\": {limit}}}'"
+        )
 
 
 def _cut_early(found: Generated, limit: int, context: int) -> int | None:
