@@ -7,12 +7,12 @@ STAMP := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo test test-slow test-vllm check lock clean
+.PHONY: help setup demo test test-fast test-vllm check lock clean
 help:
 	@echo "make setup      the environment in $(VENV)"
 	@echo "make demo       set up; pre-train a small model, evaluate, train, evaluate, compare"
-	@echo "make test       set up, run the tests"
-	@echo "make test-slow  the slower real suites (end to end, kill and resume, two ranks)"
+	@echo "make test       set up, run the tests, end to end ones too (tens of minutes on two cores)"
+	@echo "make test-fast  the same without the slow ones (end to end, kill and resume, two ranks)"
 	@echo "make test-vllm  a second environment with vLLM for CPUs, and the tests that need it"
 	@echo "make check      format, lint, types, docstrings, house rules"
 	@echo "make lock       recompile requirements/lock.txt"
@@ -30,10 +30,10 @@ demo: setup
 	@$(BIN)/python docs/demo.py
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not vllm and not gpu"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not vllm and not gpu"
 
-test-slow: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow and not vllm and not gpu"
+test-fast: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not vllm and not gpu"
 
 test-vllm: setup
 	requirements/test_vllm.sh
