@@ -97,7 +97,11 @@ class Server:
 
         reply = await self._sent(
             self._client.post(
-                "/chat/completions", body=body, cast_to=httpx.Response, options=UNNAMED
+                # The whole address: a relative one is parsed three times.
+                f"{self.url}/chat/completions",
+                body=body,
+                cast_to=httpx.Response,
+                options=UNNAMED,
             )
         )
         return reply if isinstance(reply, Failure) else reply.content
