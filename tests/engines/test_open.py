@@ -11,7 +11,6 @@ from tests.engines.conftest import settings_of
 from vigos_eval.engines import open as opening
 from vigos_eval.engines.open import automatic_engine, open_engine
 from vigos_eval.engines.settings import EngineSettings
-from vigos_eval.engines.vllm_start import gpus_of_rank
 from vigos_eval.errors import ConfigError, EngineError
 
 
@@ -46,14 +45,6 @@ def test_auto_says_which_engine_and_why(tiny: Path, capsys: pytest.CaptureFixtur
 def test_without_vllm_the_install_line_is_named(tiny: Path) -> None:
     with pytest.raises(EngineError, match=r"pip install 'vigos\[vllm\]', or pass engine=hf"):
         open_engine(settings_of("vllm", tiny))
-
-
-def test_ranks_on_one_machine_share_its_gpus_out() -> None:
-    """vLLM itself would start every rank on the first one."""
-    assert [gpus_of_rank(rank, 1, "4,5,6,7") for rank in range(4)] == ["4", "5", "6", "7"]
-    assert [gpus_of_rank(rank, 2, "0,1,2,3") for rank in range(2)] == ["0,1", "2,3"]
-    with pytest.raises(EngineError, match="rank 2 .* finds 0 of tensor_parallel_size=2 .*start 2"):
-        gpus_of_rank(2, 2, "0,1,2,3")
 
 
 def test_an_engine_that_does_not_exist_is_named() -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-
 from runs import small_config, student_of, trainer_of
+
 from vigos_train.parallel import open_parallel
 from vigos_train.run_loop import save_checkpoint_of
 from vigos_train.tensors import adapter_tensors, load_tensors
