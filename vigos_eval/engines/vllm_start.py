@@ -70,14 +70,6 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
         arguments["mm_processor_kwargs"] = {"size": image_size}
     if current_platform.is_cpu():
         arguments |= _cpu_arguments()
-    elif int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
-        # vLLM would put every rank on the first GPU; its engine process reads this variable.
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus_of_rank(
-            int(os.environ["LOCAL_RANK"]),
-            settings.tensor_parallel_size,
-            os.environ.get("CUDA_VISIBLE_DEVICES")
-            or ",".join(map(str, range(current_platform.device_count()))),
-        )
     try:
         with own_process_among_ranks(settings.tensor_parallel_size):
             return LLM(model=str(folder), **arguments)
@@ -152,30 +144,6 @@ def gpus_of_rank(there: Sequence[str], local_rank: int, gpus: int) -> Sequence[s
             f"there are {len(there)} for all; start {len(there) // gpus} processes"
         )
     return own
-
-
-def gpus_of_rank(local_rank: int, each: int, visible: str) -> str:
-    """The GPUs of one rank among several on a machine, for CUDA_VISIBLE_DEVICES.
-
-    Args:
-        local_rank: The rank's number on this machine, from 0.
-        each: GPUs per rank, `tensor_parallel_size`.
-        visible: All GPUs that the ranks share, comma-separated.
-
-    Raises:
-        EngineError: There are not enough.
-
-    >>> gpus_of_rank(1, 2, "0,1,2,3")
-    '2,3'
-    """
-    shared = visible.split(",")
-    own = shared[local_rank * each : (local_rank + 1) * each]
-    if len(own) < each:
-        raise EngineError(
-            f"rank {local_rank} on this machine finds {len(own)} of tensor_parallel_size={each} "
-            f"GPUs left of {len(shared)}; start {len(shared) // each or 'fewer'} processes"
-        )
-    return ",".join(own)
 
 
 def one_line(error: Exception) -> str:
