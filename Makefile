@@ -29,6 +29,9 @@ $(STAMP): pyproject.toml requirements/lock.txt
 demo: setup
 	@$(BIN)/python docs/demo.py
 
+# Two workers: a second thread in each would only wait for the other's core.
+test test-fast: export OMP_NUM_THREADS = 1
+
 test: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not vllm and not gpu"
 
