@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from vigos_eval.engines.rendering import ImageLimits
+from vigos_eval.engines.server_client import Turnstile
 from vigos_eval.engines.server_connection import Server, open_servers
 from vigos_eval.engines.server_pool import Pace, Pool
 from vigos_eval.engines.server_probe import agreed_wording, served_root
@@ -64,7 +65,7 @@ class ServerEngine:
         atexit.register(self.close)
         with ExitStack() as undo:
             undo.callback(self.close)
-            servers = self._result(_opened(settings))
+            self._turnstile, servers = self._result(_opened(settings))
             self._pool = Pool(servers, self._pace)
             self._root = self._result(served_root(servers, settings.pretrained))
             undo.pop_all()
@@ -163,6 +164,7 @@ class ServerEngine:
 
     async def _answer(self, prompt: Prompt, decoding: Decoding, wording: Wording) -> Generated:
         assert self._pool is not None
+        await self._turnstile.passed()
         if needs_drawing(prompt, wording.limits):
             body = await asyncio.to_thread(chat_request, prompt, decoding, wording)
         else:
@@ -173,8 +175,9 @@ class ServerEngine:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-async def _opened(settings: EngineSettings) -> list[Server]:
-    return open_servers(settings)
+async def _opened(settings: EngineSettings) -> tuple[Turnstile, list[Server]]:
+    turnstile = Turnstile()
+    return turnstile, open_servers(settings, turnstile)
 
 
 async def _cancelled(tasks: set[asyncio.Task[Generated]]) -> None:

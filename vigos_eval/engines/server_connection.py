@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from vigos_eval.engines.server_client import bounded_client, is_behind_proxy, official_client
+from vigos_eval.engines.server_client import (
+    Turnstile,
+    bounded_client,
+    is_behind_proxy,
+    official_client,
+)
 from vigos_eval.engines.server_reply import Json, parsed, shown
 from vigos_eval.engines.settings import EngineSettings
 from vigos_eval.errors import ConfigError, EngineError
@@ -73,7 +78,9 @@ class Server:
         slots: Those of them that are free.
     """
 
-    def __init__(self, url: str, settings: EngineSettings, key: str, share: int) -> None:
+    def __init__(
+        self, url: str, settings: EngineSettings, key: str, share: int, turnstile: Turnstile
+    ) -> None:
         self.url = url
         self.context = 0
         self.share = share
@@ -84,7 +91,9 @@ class Server:
         self.is_dead = False
         self._key_env = settings.key_env
         self._client = official_client(
-            url, key, bounded_client(self.slots, settings.timeout_s, is_behind_proxy(url))
+            url,
+            key,
+            bounded_client(self.slots, turnstile, settings.timeout_s, is_behind_proxy(url)),
         )
 
     async def completion(self, body: Json) -> bytes | Failure:
@@ -190,7 +199,7 @@ def _retry_after_s(error: openai.APIStatusError) -> float:
         return 0.0  # a date; our own backoff holds
 
 
-def open_servers(settings: EngineSettings) -> list[Server]:
+def open_servers(settings: EngineSettings, turnstile: Turnstile) -> list[Server]:
     """A client for every URL of `base_url`, each with its share of the requests in flight.
 
     Shares and not one common bound: requests that wait for a slow server would take the slots of
@@ -220,7 +229,7 @@ def open_servers(settings: EngineSettings) -> list[Server]:
         )
     key = api_key(settings.key_env)
     whole, rest = divmod(settings.concurrency, len(urls))
-    return [Server(url, settings, key, whole + (i < rest)) for i, url in enumerate(urls)]
+    return [Server(url, settings, key, whole + (i < rest), turnstile) for i, url in enumerate(urls)]
 
 
 def api_key(key_env: str) -> str:
