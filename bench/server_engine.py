@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import hashlib
 import io
 import random
@@ -74,7 +73,6 @@ def measured(url: str, args: argparse.Namespace) -> None:
     for number, answer in enumerate(engine.generate(prompts(args.requests, images), how), 1):
         answered[int(answer.key[1:])] += 1
         if number in marks:
-            gc.collect()
             marks[number] = resident_mb()
     seconds, busy = time.perf_counter() - began, time.process_time() - busy
     engine.close()
