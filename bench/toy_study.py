@@ -1,6 +1,6 @@
 """The toy study: base, OPSD and ViGOS over clips, reasoning prefixes, seeds and shares of usual pictures.
 
-    python bench/toy_study.py run docs/toy_study.jsonl --seeds 5 --steps 50     # goes on where it stopped
+    python bench/toy_study.py run docs/toy_study.jsonl --seeds 5 --steps 100    # goes on where it stopped
     python bench/toy_study.py show docs/toy_study.jsonl --figure docs/images/toy_study.png
 
 One line of the file is one finished run: its arm, its seed, and what was measured as it went. Every
@@ -26,10 +26,12 @@ from vigos_train.loading import load_config, replaced
 CONFIG = Path(__file__).parents[1] / "configs/train/toy_vigos.yaml"
 CLIPS = ("token", "vocab", "none")
 SHARES = (0.95, 0.5)
-ROWS = 1024
+ROWS = 1600
 BATCH = 16
-QUESTIONS = 32
+QUESTIONS = 64
 EXAM_SEED = 1000
+# What a line keeps: the marks, and of what the step logged what explains them.
+KEPT = ("aligned", "conflict", "says", "description", "format", "loss", "kl_mean", "clipped")
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def one_run(arm: Arm, seed: int, base: Path, steps: int, every: int) -> dict[str
     rows = training_rows(ROWS, arm.aligned, seed)
     questions = exam(QUESTIONS, EXAM_SEED)
     start = time.perf_counter()
-    known = base / "marks.json"
+    known = base / f"marks-{QUESTIONS}.json"
     first = json.loads(known.read_text()) if known.is_file() else None
     curve = [
-        {"step": step, **{name: round(value, 5) for name, value in marks.items()}}
+        {"step": step, **{k: round(v, 5) for k, v in marks.items() if k.startswith(KEPT)}}
         for step, marks in trial(config, rows, questions, every=every, start=first)
     ]
     if first is None:
@@ -145,12 +147,20 @@ def arm_of(line: dict[str, Any]) -> Arm:
     return Arm(**{name: line[name] for name in Arm.__dataclass_fields__})
 
 
+COLUMNS = {
+    "aligned": "aligned",
+    "conflict": "conflict",
+    "conflict_color": "of colour",
+    "conflict_number": "of number",
+    "says_prior": "says prior",
+    "description_conflict": "description, conflict",
+}
+
+
 def table(lines: Sequence[dict[str, Any]]) -> str:
     """Markdown: mean and standard deviation over seeds of what the last step answered."""
-    head = (
-        "| usual pictures | arm | seeds | aligned | conflict | says prior | description, conflict |"
-    )
-    rows = [head, "|---|---|---|---|---|---|---|"]
+    rows = [f"| usual pictures | arm | seeds | {' | '.join(COLUMNS.values())} |"]
+    rows.append("|---" * (len(COLUMNS) + 3) + "|")
     for share in SHARES:
         here = [line for line in lines if line["aligned"] == share]
         if not here:
@@ -166,7 +176,7 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 
 def _row(share: float, name: str, marks: Sequence[dict[str, float]]) -> str:
     cells = []
-    for key in ("aligned", "conflict", "says_prior", "description_conflict"):
+    for key in COLUMNS:
         values = [100 * each[key] for each in marks]
         spread = statistics.stdev(values) if len(values) > 1 else float("nan")
         cells.append(f"{statistics.mean(values):.0f} ±{spread:.0f}")
@@ -219,8 +229,8 @@ def main() -> None:
     run.add_argument("file", type=Path)
     run.add_argument("--bases", type=Path, default=Path("build/toy_study"))
     run.add_argument("--seeds", type=int, default=5)
-    run.add_argument("--steps", type=int, default=50)
-    run.add_argument("--every", type=int, default=25)
+    run.add_argument("--steps", type=int, default=100)
+    run.add_argument("--every", type=int, default=20)
     run.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
     run.add_argument("--part", default="0/1", metavar="I/N")
     show = commands.add_parser("show")

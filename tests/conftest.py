@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.instant import InstantEngine
+from vigos_eval import active
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_DATA = ROOT / "tests" / "data" / "sample"
 
 # No test may look for a hub: what is missing must fail at once.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _no_protocol_left_behind() -> Iterator[None]:
+    """What a test activates for lmms-eval's tasks is not what the next test (or doctest) finds."""
+    before = (active._protocol, active._kind, active._is_ours)
+    yield
+    active._protocol, active._kind, active._is_ours = before
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,6 @@ from vigos_eval.paths import shipped
 PLAIN_GENERATION = {
     "until": [], "do_sample": True, "temperature": 1.0, "top_p": 0.9, "top_k": 20, "max_new_tokens": 4096,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _forget_the_model() -> Iterator[None]:
-    before = (active._protocol, active._kind, active._is_ours)
-    yield
-    active._protocol, active._kind, active._is_ours = before
 
 
 def load(name: str, kind: str = "chat", model: str = "qwen2_5_vl") -> Any:

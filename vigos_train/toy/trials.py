@@ -128,9 +128,10 @@ def open_trainer(
 def marks(trainer: Trainer, questions: Exam) -> dict[str, float]:
     """Greedy shares, fractions in [0, 1].
 
-    ``aligned`` and ``conflict``: answered right where the picture is as usual, or against it;
-    ``says_prior``: conflict pictures answered with the usual; ``description_aligned`` and
-    ``description_conflict``: the description holds what the picture shows; ``format``.
+    ``aligned`` and ``conflict``: answered right where the picture is as usual, or against it, and
+    per aspect (``conflict_color``, ``conflict_number``); ``says_prior``: conflict pictures answered
+    with the usual; ``description_aligned`` and ``description_conflict``: the description holds
+    what the picture shows; ``format``.
     """
     named = [(n, f"exam {n}") for n in range(len(questions.rows))]
     asked, _ = ask_all(questions.rows, named, trainer.student, trainer.protocol, limit=10**9)
@@ -142,7 +143,8 @@ def marks(trainer: Trainer, questions: Exam) -> dict[str, float]:
         whole = parse_response(trainer.protocol.prefill + text, completion.finish_reason)
         kind = "conflict" if questions.is_conflict[n] else "aligned"
         seen = row.answer in text.partition("</description>")[0].replace(".", " ").split()
-        facts.setdefault(kind, []).append(is_right(text, row.answer))
+        for name in (kind, f"{kind}_{questions.asked[n].aspect}"):
+            facts.setdefault(name, []).append(is_right(text, row.answer))
         facts.setdefault(f"description_{kind}", []).append(seen)
         facts.setdefault("format", []).append(whole.is_format_valid)
         if questions.is_conflict[n]:
