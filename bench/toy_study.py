@@ -65,6 +65,7 @@ def arms(shares: Sequence[float] = SHARES) -> list[Arm]:
 def run_study(args: argparse.Namespace) -> None:
     """Run what the file does not hold yet: one clip for all seeds, then the next."""
     part, parts = map(int, args.part.split("/"))
+    drop_torn_line(args.file)
     wanted = [
         (arm, seed)
         for share in args.shares
@@ -135,6 +136,13 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
         return []
     text = file.read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def drop_torn_line(file: Path) -> None:
+    """Cut what a killed run left of its line, so that the next line starts on its own."""
+    if file.is_file() and not (stored := file.read_bytes()).endswith(b"\n"):
+        with file.open("r+b") as opened:
+            opened.truncate(stored.rfind(b"\n") + 1)
 
 
 def finished(file: Path) -> set[tuple[Arm, int]]:
@@ -221,7 +229,7 @@ def _mean(curves: Sequence[Sequence[dict[str, float]]], key: str, place: int) ->
     return 100 * statistics.mean(curve[place][key] for curve in curves)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run or show."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -236,7 +244,7 @@ def main() -> None:
     show = commands.add_parser("show")
     show.add_argument("file", type=Path)
     show.add_argument("--figure", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     if args.command == "run":
         args.file.parent.mkdir(parents=True, exist_ok=True)
         run_study(args)

@@ -1,7 +1,8 @@
 """A short fixed run in the toy world: trained on mostly usual pictures, it answers unusual ones better.
 
-The per-token golden (test_toy_losses) is this test's other half; it says which planted fault each
-of the two catches.
+With an adapter left on for the teachers it ends at 0.00, with the two teachers in each other's
+place at 0.17 (0.44 as it is); what else can break is seen by the per-token golden of
+test_toy_losses, whose docstring has the figures of both.
 """
 
 from __future__ import annotations
