@@ -8,6 +8,16 @@ from vigos_eval.errors import ConfigError
 
 ENGINES = ("auto", "hf", "vllm", "server", "recorded")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+# The extra vigos[vllm]; named by package because vigos may have been installed from a folder.
+INSTALL_VLLM = "pip install vllm==0.24.0"
+LEAST = {
+    "window": 0,
+    "tensor_parallel_size": 1,
+    "max_model_len": 0,
+    "max_num_seqs": 0,
+    "limit_images": 0,
+    "lora_rank": 0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,14 @@ class EngineSettings:
         if self.dtype not in DTYPES:
             raise ConfigError(
                 f"dtype={self.dtype!r} does not exist; use one of {', '.join(DTYPES)}"
+            )
+        for name, least in LEAST.items():
+            if (value := getattr(self, name)) < least:
+                raise ConfigError(f"{name}={value}; use {least} or more")
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ConfigError(
+                f"gpu_memory_utilization={self.gpu_memory_utilization} is no share of a GPU; use a "
+                "fraction above 0 and up to 1, e.g. 0.9"
             )
         if self.engine == "server" and not self.base_url:
             raise ConfigError("engine=server needs base_url=http://HOST:PORT/v1")

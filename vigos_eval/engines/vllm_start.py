@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vigos_eval.engines.settings import EngineSettings
+from vigos_eval.engines.settings import INSTALL_VLLM, EngineSettings
 from vigos_eval.errors import EngineError
 
 # The ranks that vLLM has kernels for; an adapter of rank 12 runs in room for 16.
@@ -24,6 +24,8 @@ RANK_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
 )
+# "Engine core initialization failed" is all that is known here of a core in its own process.
+ABOUT_MEMORY = re.compile(r"memory|KV cache|max_model_len|initialization failed", re.IGNORECASE)
 MEMORY_ADVICE = (
     "lower max_model_len, max_pixels or max_num_seqs, raise tensor_parallel_size, or free the GPU "
     "(gpu_memory_utilization is the share that vllm may take)"
@@ -37,9 +39,7 @@ def require_vllm() -> None:
         EngineError: Not installed, or a GPU build on a machine without GPU.
     """
     if find_spec("vllm") is None:
-        raise EngineError(
-            "engine=vllm: vllm is not installed; pip install 'vigos[vllm]', or pass engine=hf"
-        )
+        raise EngineError(f"engine=vllm: vllm is not installed; {INSTALL_VLLM}, or pass engine=hf")
     from vllm.platforms import current_platform
 
     if not current_platform.device_type:
@@ -65,6 +65,8 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
     from vllm import LLM
     from vllm.platforms import current_platform
 
+    # By now the host has threads and may have asked for CUDA: a forked engine would inherit both.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     arguments = vllm_arguments(settings, lora_rank)
     if image_size is not None:
         arguments["mm_processor_kwargs"] = {"size": image_size}
@@ -75,9 +77,9 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
             return LLM(model=str(folder), **arguments)
     except (ValueError, RuntimeError, AssertionError, NotImplementedError, OSError) as error:
         # torch.OutOfMemoryError is a RuntimeError.
-        raise EngineError(
-            f"engine=vllm does not start on {folder}: {one_line(error)}; {MEMORY_ADVICE}"
-        ) from error
+        reason = one_line(error)
+        advice = f"; {MEMORY_ADVICE}" if ABOUT_MEMORY.search(reason) else ""
+        raise EngineError(f"engine=vllm does not start on {folder}: {reason}{advice}") from error
 
 
 def has_ranks() -> bool:
@@ -104,7 +106,7 @@ def own_process_among_ranks(gpus: int) -> Iterator[None]:
     import torch
 
     before = dict(os.environ)
-    if torch.cuda.is_available():
+    if torch.cuda.device_count():
         named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         there = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
         own = gpus_of_rank(there, int(os.environ.get("LOCAL_RANK", "0")), gpus)
