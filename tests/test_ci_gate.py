@@ -23,7 +23,7 @@ EXAMPLES = [
 ]
 GITHUB = EXAMPLES[0]["jobs"]["gate"]
 GITLAB = EXAMPLES[1]["checkpoint gate"]
-TASKS = {"mmmu": 300, "mathverse": 300}
+TASKS = {"mmmu": 300, "mathvista": 300}
 
 
 def github_steps() -> dict[str, str]:
@@ -119,10 +119,11 @@ def test_every_shell_step_of_both_examples_runs_from_a_checkpoint_to_a_verdict(
     for script in rest:
         done = shell(script, tmp_path, env)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "## PASS" in (tmp_path / "summary.md").read_text()
+    # A run beside its own copy: nothing changed, but a dozen questions are too few to be sure.
+    assert "## CANNOT TELL" in (tmp_path / "summary.md").read_text()
     # The same run folder: GitLab's script finds every answer there and asks nothing twice.
     done = shell("\n".join(GITLAB["script"]), tmp_path, {**GITLAB["variables"], **here})
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == 3, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def test_the_table_of_exit_codes_is_the_programs() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +51,7 @@ def test_exit_1_regression_names_what_dropped(
     code, out, _ = compared(capsys, runs["base"], runs["worse"], "--max-drop", 1)
     assert code == 1
     assert "REGRESSION: worse against base" in out
-    assert "Dropped by more than 1 points: mmmu, mathverse" in out
+    assert "Dropped by more than 1 point: mmmu, mathverse" in out
 
 
 def test_exit_3_says_what_could_be_seen_and_what_would_decide(
@@ -62,10 +65,18 @@ def test_exit_3_says_what_could_be_seen_and_what_would_decide(
     assert "points with 80 % chance" in out.replace("\n", " ")
 
 
-def test_a_run_against_itself_passes(
+def test_a_run_against_itself_passes_where_it_is_large_enough_to_tell(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compared(capsys, runs["base"], runs["base"], "--max-drop", 0.1)[0] == 0
+    words = runs["base"], runs["base"], "--tasks", "mmmu,vilp_f", "--max-drop"
+    assert compared(capsys, *words, 10)[0] == 0
+    code, out, _ = compared(capsys, *words, 1)
+    assert code == 3
+    said = " ".join(out.split())
+    assert (
+        "Fewer than 299 independent questions (those about one image or problem count once) cannot "
+        "exclude a drop of 1 point, even if every one stayed alike: vilp_f score, vilp_f prior."
+    ) in said
 
 
 def test_vilp_is_gated_by_its_score_and_its_prior(
@@ -175,6 +186,13 @@ def test_other_numbers_of_attempts_and_other_tasks_exit_2(
         ),
         (["--max-drop", "1", "--metric", "pass@6"], "needs 6 responses per question"),
         (["--max-drop", "1", "--tasks", "mmmu,chess"], "--tasks 'chess' is not in "),
+        (["--max-drop", "1", "--tasks", ","], "--tasks names none; the runs have mathverse, mmmu"),
+        (
+            ["--max-drop", "1", "--junit", "/dev/null/gate.xml"],
+            "--junit /dev/null/gate.xml cannot be written (",
+        ),
+        (["--max-drop", "1", "--markdown", "/"], "--markdown / cannot be written ("),
+        (["--max-drop", "1", "--plot", "/dev/null/a.png"], "figure /dev/null/a.png cannot be "),
     ],
 )
 def test_usage_errors_exit_2(
@@ -183,6 +201,20 @@ def test_usage_errors_exit_2(
     code, _, err = compared(capsys, runs["base"], runs["alike"], *words)
     assert code == 2
     assert says in err
+
+
+def test_a_log_that_knows_only_ascii_gets_the_verdict_and_its_exit_code(
+    runs: dict[str, Path],
+) -> None:
+    """A traceback would end with 1, which means REGRESSION."""
+    words = ["compare", str(runs["base"]), str(runs["base"]), "--max-drop", "9"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vigos_eval.cli", *words, "--tasks", "mmmu"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"PASS: base against base")
 
 
 def test_a_missing_max_drop_exits_2(runs: dict[str, Path]) -> None:

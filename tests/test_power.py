@@ -65,7 +65,7 @@ def test_the_command_plans_from_a_partial_pilot(
     )
     assert main(["power", str(pilot), "--drop", "1.0", "--tasks", "mmmu,vilp_f"]) == 0
     text = capsys.readouterr().out
-    assert "Questions needed to tell a drop of 1 points from none" in text
+    assert "Questions needed to tell a drop of 1 point from none" in text
     assert " mmmu             40 x 5" in text
     assert max(map(len, text.splitlines())) <= 100
 

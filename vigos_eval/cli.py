@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -39,6 +40,9 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `vigos-eval`; returns the exit code (2 for the user's errors)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A log that knows ASCII only shows "?" for "±"; a traceback would end with REGRESSION's 1.
+        sys.stdout.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(
         prog="vigos-eval",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from vigos_eval.compare import EXIT_CODES, compare_runs
     from vigos_eval.compare.junit import junit_text
     from vigos_eval.compare.tables import decision_sections, trend_section
+    from vigos_eval.output_file import write_output
     from vigos_eval.report.formats import markdown_text, terminal_text
     from vigos_eval.scored_run import read_run
 
@@ -64,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
         sections.append(trend_section(base.name, decisions))
     sys.stdout.write(terminal_text(sections, colour=sys.stdout.isatty()))
     if args.markdown is not None:
-        args.markdown.write_text(markdown_text(sections), encoding="utf-8")
+        write_output(args.markdown, markdown_text(sections), "--markdown")
     if args.junit is not None:
-        args.junit.write_text(junit_text(decision, base.name, name), encoding="utf-8")
+        write_output(args.junit, junit_text(decision, base.name, name), "--junit")
     plot = args.plot or (args.candidates[-1] / "compare.png" if len(decisions) > 1 else None)
     if plot is not None:
         from vigos_eval.plots import save_trend

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: ``--steps`` does not give one number per run.
     """
     from vigos_eval.export import model_index_text, write_tensorboard, write_wandb
+    from vigos_eval.output_file import write_output
     from vigos_eval.scored_run import read_run
 
     steps = _steps(args.steps, len(args.runs))
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model_index in (None, "-"):
         sys.stdout.write(text)
     else:
-        Path(args.model_index).write_text(text, encoding="utf-8")
+        write_output(Path(args.model_index), text, "--model-index")
         print(f"model card: {args.model_index}")
     return 0
 

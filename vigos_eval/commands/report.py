@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the report; 0."""
+    from vigos_eval.output_file import write_output
     from vigos_eval.report import ReportOptions, report_text
     from vigos_eval.scored_run import read_run
 
@@ -46,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         sys.stdout.write(text)
     else:
-        args.output.write_text(text, encoding="utf-8")
+        write_output(args.output, text, "--output")
         print(f"wrote {args.output}")
     return 0

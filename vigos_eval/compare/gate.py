@@ -1,6 +1,6 @@
 """The gate: PASS, REGRESSION or CANNOT TELL from paired tasks. Text and files are elsewhere.
 
-L and U are one-sided 95 % bounds of candidate minus base, m the allowed drop.
+L and U are one-sided 95 % bounds of candidate minus base (bounds.py), m the allowed drop.
 PASS: L > -m in every task and pooled; every single test must succeed, so none is corrected.
 REGRESSION: U < -m in any task or pooled, where the tasks and the pooled difference form one family
 for Holm's correction. Left out of the family, the pooled test would add its own 5 % of false alarms
@@ -16,10 +16,11 @@ from enum import StrEnum
 
 import numpy as np
 
+from vigos_eval.compare.bounds import ALPHA, change_bounds, drop_p_value
 from vigos_eval.compare.pairing import PairedTask, pooled
-from vigos_eval.compare.planning import ALPHA, Needed, needed, visible_drop
+from vigos_eval.compare.planning import Needed, needed, visible_drop
 from vigos_eval.scores import UNGRADED_LIMIT
-from vigos_eval.stats import Estimate, clustered_mean, holm, lower_tail, one_sided_bounds
+from vigos_eval.stats import Estimate, clustered_mean, holm
 
 
 class GateVerdict(StrEnum):
@@ -98,7 +99,7 @@ def decide(tasks: Sequence[PairedTask], max_drop: float) -> Decision:
     """Did the candidate drop by more than `max_drop` (fraction)?"""
     tested = [*tasks] if len(tasks) == 1 else [*tasks, pooled(tasks)]
     differences = [difference_of(task) for task in tested]
-    p_values = holm([lower_tail(difference, -max_drop) for difference in differences])
+    p_values = holm([drop_p_value(difference, max_drop) for difference in differences])
     changes = [
         _change(task, difference, p_value, max_drop, len(tested))
         for task, difference, p_value in zip(tested, differences, p_values, strict=True)
@@ -128,7 +129,7 @@ def difference_of(task: PairedTask) -> Estimate:
 def _change(
     task: PairedTask, difference: Estimate, p_value: float, max_drop: float, rows: int
 ) -> Change:
-    lower, upper = one_sided_bounds(difference)
+    lower, upper = change_bounds(difference)
     if p_value < ALPHA:
         verdict = GateVerdict.REGRESSION
     elif lower > -max_drop:

@@ -160,6 +160,8 @@ def _labels(base: ScoredRun, candidate: ScoredRun, tasks: Sequence[str] | None) 
             )
         wanted = list(ours)
     else:
+        if not tasks:
+            raise ConfigError(f"--tasks names none; the runs have {', '.join(sorted(ours))}")
         wanted = [label for task in tasks for label in GROUPS.get(task, (task,))]
         for label in wanted:
             for run, labels in ((base, ours), (candidate, theirs)):

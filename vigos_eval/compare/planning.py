@@ -3,7 +3,8 @@
 All at 80 % power and the gate's own levels. With s the standard error of the difference, a test
 at one-sided level a finds a distance D from its threshold with 80 % chance when
 D = (t(1-a) + z(0.8)) s. More questions shrink s like 1/sqrt(n); more attempts shrink only the part
-of s^2 that comes from sampling attempts.
+of s^2 that comes from sampling attempts. Neither may undercut what so few clusters can know at all
+(bounds.py).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vigos_eval.compare.bounds import ALPHA, clusters_to_exclude, unseen_share
 from vigos_eval.compare.pairing import PairedTask
 from vigos_eval.stats import Estimate, t_quantile
 
-ALPHA = 0.05
 POWER = 0.80
 
 
@@ -46,7 +47,7 @@ def normal_quantile(probability: float) -> float:
 
 
 def visible_drop(difference: Estimate, max_drop: float, family: int = 1) -> float:
-    """The smallest true drop (fraction) that the gate calls REGRESSION with 80 % chance.
+    """The smallest true drop (fraction) that the gate calls REGRESSION with 80 % chance, or infinity.
 
     Args:
         difference: Of this run pair; only its error counts.
@@ -59,7 +60,11 @@ def visible_drop(difference: Estimate, max_drop: float, family: int = 1) -> floa
     if math.isnan(difference.stderr):
         return math.inf
     level = t_quantile(1 - ALPHA / family, difference.clusters)
-    return max_drop + (level + normal_quantile(POWER)) * difference.stderr
+    unseen = unseen_share(difference.clusters, ALPHA / family)
+    # The drop d from which d - unseen (1 + d) exceeds the allowed one: see bounds.py.
+    threshold = max(max_drop + level * difference.stderr, (max_drop + unseen) / (1 - unseen))
+    drop = threshold + normal_quantile(POWER) * difference.stderr
+    return drop if drop <= 1 else math.inf
 
 
 def needed(task: PairedTask, difference: Estimate, distance: float, rows: int = 1) -> Needed:
@@ -74,15 +79,22 @@ def needed(task: PairedTask, difference: Estimate, distance: float, rows: int = 
     >>> task = PairedTask("t", np.zeros(100), np.zeros(100), np.arange(100))
     >>> needed(task, Estimate(0.0, 0.02, 100, 100), 0.01)
     Needed(questions=2505, attempts=None)
+    >>> needed(task, Estimate(0.0, 0.0, 100, 100), 0.01)
+    Needed(questions=299, attempts=None)
     """
-    if math.isnan(difference.stderr) or distance <= 0:
+    fewest = clusters_to_exclude(distance)
+    if math.isnan(difference.stderr) or fewest is None:
         return Needed(None, None)
     level = t_quantile(1 - ALPHA, difference.clusters)
     reach = level + normal_quantile(1 - (1 - POWER) / rows)
     allowed = (distance / reach) ** 2  # the variance that would do
     present = difference.stderr**2
-    questions = max(2, math.ceil(difference.questions * present / allowed))
-    return Needed(questions, _attempts(task, present, allowed))
+    by_spread = math.ceil(difference.questions * present / allowed)
+    by_clusters = math.ceil(fewest * difference.questions / difference.clusters)
+    are_enough = fewest <= difference.clusters
+    return Needed(
+        max(2, by_spread, by_clusters), _attempts(task, present, allowed) if are_enough else None
+    )
 
 
 def _attempts(task: PairedTask, present: float, allowed: float) -> int | None:

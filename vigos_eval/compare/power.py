@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vigos_eval.compare.bounds import ALPHA, clusters_to_exclude
 from vigos_eval.compare.gate import difference_of
 from vigos_eval.compare.pairing import PairedTask, paired_tasks, parse_metric, pooled
-from vigos_eval.compare.planning import ALPHA, POWER, normal_quantile
+from vigos_eval.compare.planning import POWER, normal_quantile
 from vigos_eval.report.sections import NOTHING, Section, Table
 from vigos_eval.scored_run import ScoredRun
 
@@ -30,6 +31,7 @@ class Spread:
     Attributes:
         name: Task, or ``pooled``.
         questions: Questions it was measured on.
+        clusters: Independent groups they form.
         k: Attempts it was measured with.
         sampling: S; NaN when it cannot be known (one attempt, or Pass@j).
         rest_low: Smallest R.
@@ -40,6 +42,7 @@ class Spread:
 
     name: str
     questions: int
+    clusters: int
     k: int
     sampling: float
     rest_low: float
@@ -65,32 +68,40 @@ def spreads(
 
 def _spread(task: PairedTask, *, is_measured: bool) -> Spread:
     n = task.base.size
-    share = np.full(n, 1 / n) if task.weights is None else task.weights / task.weights.sum()
+    difference = difference_of(task)
     sampling = math.nan
-    if task.noise is not None:
+    if task.noise is not None and n:
+        share = np.full(n, 1 / n) if task.weights is None else task.weights / task.weights.sum()
         sampling = n * task.k * float(np.dot(share**2, task.noise))
     if is_measured:
-        total = n * difference_of(task).stderr ** 2
+        total = n * difference.stderr**2
         known = 0.0 if math.isnan(sampling) else min(total, sampling / task.k)
-        return Spread(task.name, n, task.k, sampling, total - known, total - known, total, total)
+        rest = total - known
+        return Spread(task.name, n, difference.clusters, task.k, sampling, rest, rest, total, total)
     # Two unrelated checkpoints: twice the variance of one.
     alone = difference_of(replace(task, base=np.zeros(n)))
-    high = 2 * n * alone.stderr**2
+    high = 2 * n * alone.stderr**2  # NaN below two clusters
     known = 0.0 if math.isnan(sampling) else sampling / task.k
     # Where some sampling noise is unknown there is no smallest spread to give.
     is_whole = task.is_noise_whole and not math.isnan(sampling)
     low, rest_low = (known, 0.0) if is_whole else (math.nan, math.nan)
-    return Spread(task.name, n, task.k, sampling, rest_low, max(0.0, high - known), low, high)
+    rest_high = high - known if math.isnan(high) else max(0.0, high - known)
+    return Spread(
+        task.name, n, difference.clusters, task.k, sampling, rest_low, rest_high, low, high
+    )
 
 
 def questions_for(spread: Spread, drop: float, attempts: int, rows: int) -> tuple[float, float]:
     """Fewest and most questions that tell `drop` (fraction) from none; NaN where unknown.
 
-    One-sided 5 %, and 80 % chance that all `rows` tests succeed at once.
+    One-sided 5 %, and 80 % chance that all `rows` tests succeed at once; never fewer than hold the
+    clusters without which nothing can be told (bounds.py).
 
-    >>> spread = Spread("t", 100, 5, 0.5, 0.0, 0.0, 0.1, 0.1)
+    >>> spread = Spread("t", 100, 100, 5, 0.5, 0.0, 0.0, 0.1, 0.1)
     >>> questions_for(spread, 0.01, 5, 1)
     (6183.0, 6183.0)
+    >>> questions_for(replace(spread, clusters=20, sampling=0.0), 0.01, 5, 1)
+    (1495.0, 1495.0)
     """
     reach = normal_quantile(1 - ALPHA) + normal_quantile(1 - (1 - POWER) / rows)
     if math.isnan(spread.sampling):
@@ -100,8 +111,11 @@ def questions_for(spread: Spread, drop: float, attempts: int, rows: int) -> tupl
     else:
         sampling = spread.sampling / attempts
         variances = spread.rest_low + sampling, spread.rest_high + sampling
+    clusters = clusters_to_exclude(drop) or 1
+    fewest = math.ceil(clusters * spread.questions / spread.clusters) if spread.clusters else 0
     low, high = (
-        v if math.isnan(v) else float(math.ceil(v * (reach / drop) ** 2)) for v in variances
+        v if math.isnan(v) else float(max(fewest, math.ceil(v * (reach / drop) ** 2)))
+        for v in variances
     )
     return low, high
 
@@ -131,7 +145,7 @@ def power_section(
     else:
         how = f"Measured between {run} and {against}."
     return Section(
-        f"Questions needed to tell a drop of {drop_points:g} points from none",
+        f"Questions needed to tell a drop of {drop_points:g} point{'' if drop_points == 1 else 's'} from none",
         table=Table(columns, rows, len(rows) - 1 if len(rows) > 1 else None),
         notes=(
             "By attempts per question (k). One-sided 5 %, and 80 % chance that every row of this "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from vigos_eval.compare.bounds import clusters_to_exclude
 from vigos_eval.compare.gate import Change, Decision, GateVerdict
 from vigos_eval.compare.planning import Needed
 from vigos_eval.report.sections import NOTHING, Section, Table, number, percent, signed
@@ -35,6 +36,10 @@ def _m(decision: Decision) -> str:
     return f"{100 * decision.max_drop:g}"
 
 
+def _drop(decision: Decision) -> str:
+    return f"{_m(decision)} point{'' if _m(decision) == '1' else 's'}"
+
+
 def _withheld(decision: Decision) -> Iterator[str]:
     yield "No verdict: more than 1 % of the questions are ungraded."
     for change in decision.tasks:
@@ -48,17 +53,17 @@ def _withheld(decision: Decision) -> Iterator[str]:
 
 
 def _verdict_lines(decision: Decision) -> Iterator[str]:
-    m = _m(decision)
+    drop = _drop(decision)
     dropped = [c for c in decision.rows if c.verdict is GateVerdict.REGRESSION]
     open_rows = [c for c in decision.rows if c.verdict is GateVerdict.CANNOT_TELL]
     if decision.verdict is GateVerdict.PASS:
-        yield f"No task, and not the pooled score, dropped by {m} points or more (95 % sure of each)."
+        yield f"No task, and not the pooled score, dropped by {drop} or more (95 % sure of each)."
     elif decision.verdict is GateVerdict.REGRESSION:
         names = ", ".join(c.name for c in dropped)
-        yield f"Dropped by more than {m} points: {names}."
+        yield f"Dropped by more than {drop}: {names}."
     else:
         yield (
-            f"Neither a drop of more than {m} points nor its absence is certain in "
+            f"Neither a drop of more than {drop} nor its absence is certain in "
             f"{', '.join(c.name for c in open_rows)}."
         )
         pooled = decision.pooled
@@ -66,6 +71,14 @@ def _verdict_lines(decision: Decision) -> Iterator[str]:
             yield (
                 f"This pair would have seen a pooled drop of {100 * pooled.visible_drop:.1f} points "
                 "with 80 % chance."
+            )
+        fewest = clusters_to_exclude(decision.max_drop)
+        few = [c.name for c in open_rows if fewest and c.difference.clusters < fewest]
+        if few:
+            yield (
+                f"Fewer than {fewest} independent questions (those about one image or problem "
+                f"count once) cannot exclude a drop of {drop}, even if every one stayed alike: "
+                f"{', '.join(few)}."
             )
     ungraded = sum(c.ungraded for c in decision.tasks)
     if ungraded:
@@ -111,20 +124,20 @@ def _deciding(decision: Decision) -> Section:
     )
     columns = (
         "task",
-        "questions x attempts",
-        "questions",
-        "or attempts",
-        "questions",
-        "or attempts",
+        "here: n x k",
+        "to pass: n",
+        "or k",
+        "to be sure of this change: n",
+        "or k",
     )
     return Section(
         "What would decide",
         table=Table(columns, rows),
         notes=(
-            "Columns 3 and 4: with that many, a checkpoint that did not change would PASS all rows "
-            "with 80 % chance. Columns 5 and 6: with that many, this difference, if it is the true "
-            "one, would be certain. — : no number of attempts would do (more questions are needed), "
-            "or it cannot be known from this pair.",
+            "n: questions at the same k; k: attempts per question at the same n. To pass: a "
+            "checkpoint that did not change would PASS all rows with 80 % chance. To be sure of this "
+            "change: if it is the true one, it would be decided with 80 % chance. A dash: no number "
+            "of attempts would do (more questions are needed), or this pair cannot tell.",
         ),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from vigos_eval.errors import ConfigError
 from vigos_eval.export.scalars import refuse_non_score, scalars
+from vigos_eval.output_file import unwritable
 from vigos_eval.scored_run import ScoredRun
 
 
@@ -15,7 +16,7 @@ def write_tensorboard(runs: Sequence[tuple[int, ScoredRun]], folder: Path) -> Pa
     """Write one event file with every run's scores at its step; returns the folder.
 
     Raises:
-        ConfigError: The tensorboard package is missing.
+        ConfigError: The tensorboard package is missing, or the folder cannot be made.
         RunFolderError: A control or partial run.
     """
     try:
@@ -28,12 +29,20 @@ def write_tensorboard(runs: Sequence[tuple[int, ScoredRun]], folder: Path) -> Pa
         ) from error
     for _, run in runs:
         refuse_non_score(run)
+    _make(folder, "--tensorboard")
     writer = EventFileWriter(str(folder))
     for step, run in runs:
         values = [Summary.Value(tag=tag, simple_value=v) for tag, v in scalars(run).items()]
         writer.add_event(Event(step=step, wall_time=_wall_time(run), summary=Summary(value=values)))
     writer.close()
     return folder
+
+
+def _make(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, option, error) from error
 
 
 def _wall_time(run: ScoredRun) -> float:
@@ -53,7 +62,7 @@ def write_wandb(runs: Sequence[tuple[int, ScoredRun]], folder: Path) -> Path:
     """Write one offline Weights & Biases run; ``wandb sync`` uploads it later. Returns its folder.
 
     Raises:
-        ConfigError: The wandb package is missing.
+        ConfigError: The wandb package is missing, or the folder cannot be made.
         RunFolderError: A control or partial run.
     """
     try:
@@ -64,7 +73,7 @@ def write_wandb(runs: Sequence[tuple[int, ScoredRun]], folder: Path) -> Path:
         ) from error
     for _, run in runs:
         refuse_non_score(run)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder, "--wandb")
     last = runs[-1][1]
     settings = wandb.Settings(
         mode="offline",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vigos_eval.errors import ConfigError
+from vigos_eval.output_file import unwritable
 
 # Okabe and Ito's palette: told apart by every kind of colour vision, and in grey by lightness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -53,9 +54,12 @@ def save(figure: Any, path: Path) -> Path:
     """
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: figures are written as {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    figure.savefig(path, dpi=150, metadata=metadata)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise unwritable(path, "figure", error) from error
     return path
 
 
