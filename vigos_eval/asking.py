@@ -97,8 +97,8 @@ def ask(
     """Ask every question that `done` does not hold yet, and append the answers to the journal.
 
     Raises:
-        RunFolderError: A question was asked before with another prompt or image, or the disk
-            is full.
+        RunFolderError: A question was asked before with another prompt, image or gold, or the
+            disk is full.
         EngineError: The engine refuses a prompt or died.
         SystemExit: SIGTERM came; the line being written was finished first.
     """
@@ -164,9 +164,9 @@ def _prompts(
             responses=(),
         )
         if key in done and done[key].skipped is None:
-            if done[key].prompt_hash != blank.prompt_hash:
+            if difference := _difference(done[key], blank):
                 raise RunFolderError(
-                    f"{key} was asked with another prompt or image in {asking.folder}: the data "
+                    f"{key} was asked with another {difference} in {asking.folder}: the data "
                     "changed under this run. Use another folder: --model_args run=DIR"
                 )
             records[index] = done[key]
@@ -175,6 +175,13 @@ def _prompts(
             save_images(asking.folder, sample.images)
         waiting[key] = (index, blank)
         yield prompt
+
+
+def _difference(there: CompletionRecord, now: CompletionRecord) -> str | None:
+    """What changed in a row since it was answered, or None."""
+    if there.prompt_hash != now.prompt_hash:
+        return "prompt or image"
+    return "gold answer" if there.sample.gold != now.sample.gold else None
 
 
 def prompt_hash(prompt: Prompt, decoding: Decoding) -> str:

@@ -22,10 +22,10 @@ from vigos_eval.benchmarks.cv_bench import combined
 from vigos_eval.benchmarks.loading import ROW
 from vigos_eval.benchmarks.task_yaml import data_parts
 from vigos_eval.ending import stop
-from vigos_eval.errors import UserError
+from vigos_eval.errors import DataError, UserError
 from vigos_eval.images import decoded
 from vigos_eval.prompts import build_prompt
-from vigos_eval.scoring import record_fault, row_metrics
+from vigos_eval.scoring import is_skipped, record_fault, row_metrics
 from vigos_eval.types import ImagePart, Sample, TextPart
 
 Doc = Mapping[str, Any]
@@ -86,13 +86,17 @@ class VigosTask(ConfigurableMessagesTask):
         return question_from_row(self.label, doc, int(doc[ROW]))
 
     def doc_to_text(self, doc: Doc) -> str:
-        """The user's text under the active protocol."""
-        question = self.question(doc).question.strip()
+        """The user's text under the active protocol; "" for a row our model will name as unreadable."""
+        readable = self._readable(doc)
+        if readable is None:
+            return ""
+        question = readable.question.strip()
         return active_protocol().prompt.replace("{question}", question, 1)
 
     def doc_to_target(self, doc: Doc) -> str:
         """The gold answer, as text: the host would evaluate a string such as "[1, 2]"."""
-        return self.question(doc).gold
+        readable = self._readable(doc)
+        return "" if readable is None else readable.gold
 
     def doc_to_visual(self, doc: Doc) -> list[Any]:
         """The images as RGB pictures, for models that take them beside the text."""
@@ -143,9 +147,20 @@ class VigosTask(ConfigurableMessagesTask):
         """All of ours are accuracies, but for the share without an answer."""
         return {name: name != "unparsed" for name in self._metric_names()}
 
+    def _readable(self, doc: Doc) -> Sample | None:
+        """The question, or None for a row without one that is our model's to name or to skip."""
+        try:
+            return self.question(doc)
+        except DataError as error:
+            if is_ours_expected():
+                return None
+            stop(error)
+
     def _row_metrics(self, doc: Doc, responses: list[str]) -> dict[str, Any]:
         if "bypass" in self._aggregation_list:
             return {"bypass": responses}
+        if is_skipped(self.label, int(doc[ROW]), responses):
+            return {}
         question = self.question(doc)
         metrics: dict[str, Any] = dict(row_metrics(question, responses))
         average = metrics.get(f"avg@{len(responses)}")

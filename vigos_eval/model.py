@@ -28,7 +28,13 @@ from vigos_eval.journal import Journal
 from vigos_eval.model_args import RunSettings, read_model_args
 from vigos_eval.progress import Progress
 from vigos_eval.protocol import VILP_TASKS, Protocol, with_overrides
-from vigos_eval.records import CompletionRecord, completion_files, read_completions, task_label
+from vigos_eval.records import (
+    CompletionRecord,
+    completion_files,
+    read_completions,
+    row_of,
+    task_label,
+)
 from vigos_eval.run_folder import RunDescription, open_run
 from vigos_eval.sources import checkpoint_identity, recorded_settings
 from vigos_eval.types import Sample
@@ -86,9 +92,9 @@ class Vigos(lmms):
         asked = self._asked(run, folder, requests, folded, tasks)
         if asked.failures:
             raise DataError(
-                f"{len(asked.failures)} rows cannot be asked, e.g. {asked.failures[0]}; the other "
-                f"answers are kept in {folder}. Mend the rows and run the same command again, or "
-                "leave them out with --model_args skip_bad_rows=true"
+                f"rows that cannot be asked: {len(asked.failures)}, e.g. {asked.failures[0]}; the "
+                f"other answers are kept in {folder}. Mend the data and run the same command "
+                "again, or leave such rows out with --model_args skip_bad_rows=true"
             )
         finish_run(folder, protocol, self.settings, rank=self.rank, world_size=self.world_size)
         return unfold(requests, folded, asked.records)
@@ -118,7 +124,7 @@ class Vigos(lmms):
                 _question(requests[at[0]], len(at), tasks, self.task_dict, self.settings)
                 for at in folded
             ]
-            known = {":".join(key.split(":", 2)[:2]) for key in done}
+            known = {row_of(key) for key in done}
             already = sum(f"{_label(q)}:{q.row:05d}" in known for q in questions)
             progress = Progress(len(questions), already, is_shown=self.rank == 0)
             try:

@@ -121,6 +121,15 @@ def task_label(task: str, source: Source) -> str:
     return task if source == "paper" else f"{task}_official"
 
 
+def row_of(key: str) -> str:
+    """Label and row of a question's key: what is known of a row even if it cannot be read.
+
+    >>> row_of("mmmu:00007:validation_Math_1")
+    'mmmu:00007'
+    """
+    return ":".join(key.split(":", 2)[:2])
+
+
 def completion_line(record: CompletionRecord) -> str:
     """The record as one line of JSON, newline included, keys sorted."""
     fields = asdict(record)
@@ -208,16 +217,12 @@ def read_completions(folder: Path, *, texts: bool = True) -> dict[str, Completio
         for record in _whole_lines(path, texts):
             found.setdefault(record.key, record)
     # A row that was skipped once and answered later (its image was mended) is answered.
-    answered = {_row(key) for key, record in found.items() if record.skipped is None}
+    answered = {row_of(key) for key, record in found.items() if record.skipped is None}
     return {
         key: record
         for key, record in sorted(found.items())
-        if record.skipped is None or _row(key) not in answered
+        if record.skipped is None or row_of(key) not in answered
     }
-
-
-def _row(key: str) -> str:
-    return ":".join(key.split(":", 2)[:2])
 
 
 def _whole_lines(path: Path, texts: bool) -> Iterator[CompletionRecord]:

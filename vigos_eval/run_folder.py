@@ -90,7 +90,8 @@ class RunDescription:
 def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
     """Write run.json, or check that the folder holds the same run and may be resumed.
 
-    Tasks asked later into the same folder are added to those already there.
+    Tasks asked later into the same folder are added to those already there. Files on this disk
+    may have been mended since: asking compares every answered row with what it is now.
 
     Raises:
         RunFolderError: The folder holds a run with another fingerprint, or other data; the
@@ -103,7 +104,7 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
         for label, facts in before["tasks"].items():
             if label not in tasks:
                 tasks[label] = facts
-            elif name := first_difference(facts, tasks[label]):
+            elif name := first_difference(_fixed(facts), _fixed(tasks[label])):
                 raise RunFolderError(
                     f"{folder} was asked with other data: tasks.{label}.{name}. "
                     "Use another folder: --model_args run=DIR"
@@ -209,6 +210,14 @@ def _refuse_other_run(folder: Path, before: Mapping[str, Any], run: RunDescripti
         f"{folder} holds another run ({before['fingerprint']}, this one is {run.fingerprint}): "
         f"{name}. Use another folder, --model_args run=DIR, or the earlier settings"
     )
+
+
+def _fixed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without the hash of local files."""
+    revision = facts["revision"]
+    if not isinstance(revision, str):
+        return dict(facts)
+    return {**facts, "revision": re.sub(r"\blocal-[0-9a-f]+", "local", revision)}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from vigos_eval.grading.run import grade_records
 from vigos_eval.marks import POSITION, PRIOR_POSITION
 from vigos_eval.protocol import JudgeSettings
-from vigos_eval.records import Attempt, CompletionRecord, Response, VerdictRecord
+from vigos_eval.records import Attempt, CompletionRecord, Response, VerdictRecord, row_of
 from vigos_eval.types import Outcome, Sample
 
 
@@ -33,6 +33,7 @@ class RowIdentity:
 # The host's process_results knows neither the model nor the run folder: the verdicts of the run
 # that was just graded in this process wait here.
 _verdicts: dict[RowIdentity, VerdictRecord] = {}
+_skipped: set[str] = set()
 _folders: list[Path] = []
 _faults: list[str] = []
 _lock = threading.Lock()
@@ -47,15 +48,25 @@ def publish_verdicts(
     with _lock:
         _folders.append(folder)
         _verdicts.clear()
+        _skipped.clear()
         for key, record in completions.items():
+            if record.skipped is not None:
+                _skipped.add(row_of(key))
+                continue
             texts = tuple(response.text for response in record.responses)
             _verdicts[_identity(record.sample, texts)] = verdicts[key]
+
+
+def is_skipped(label: str, row: int, responses: Sequence[str]) -> bool:
+    """Whether the run left this row out (`skip_bad_rows`): it was never asked, so it has no metric."""
+    with _lock:
+        return f"{label}:{row:05d}" in _skipped and not any(responses)
 
 
 def row_metrics(sample: Sample, responses: Sequence[str]) -> dict[str, float]:
     """Metrics of one row by their printed names, e.g. ``pass@5`` and ``avg@5``; ViLP's by position.
 
-    Empty for a question with an ungraded attempt or one that was skipped: it leaves every mean.
+    Empty for a question with an ungraded attempt: it leaves every mean.
     """
     verdict = _verdicts.get(_identity(sample, tuple(responses)))
     if verdict is None:
