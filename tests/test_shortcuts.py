@@ -47,6 +47,21 @@ def test_the_surviving_share_is_the_ratio_of_the_two_means(pair: tuple[Path, Pat
     assert (same.surviving.value, same.surviving.stderr) == pytest.approx((1.0, 0.0), abs=1e-12)
 
 
+def test_nothing_right_without_the_image_is_no_certain_zero(tmp_path: Path) -> None:
+    """0 of 20 survive: Wilson's 1/21, not an error of 0; the prior-flip table says so too."""
+    sure = Model(accuracy=1.0, unparsed=0, truncated=0)
+    normal = read_run(write_run(tmp_path / "normal", {"mmmu": 20, "vilp_f": 30}, sure))
+    never = Model(accuracy=0.0, unparsed=0, truncated=0)
+    blind = read_run(write_run(tmp_path / "blind", {"mmmu": 20, "vilp_f": 30}, never))
+    found = survivals(normal, blind)[0]
+    assert (found.normal, found.control) == (1.0, 0.0)
+    assert found.surviving.stderr == pytest.approx(1 / 21)
+    assert found.lost.stderr == pytest.approx(2**0.5 / 21)
+    (flips,) = prior_flips(normal)
+    assert (flips.shares["prior"].value, flips.shares["correct"].value) == (0.0, 1.0)
+    assert flips.shares["prior"].stderr == pytest.approx(1 / 11)  # ten rows
+
+
 def test_the_surviving_shares_error_is_that_of_resampled_questions(pair: tuple[Path, Path]) -> None:
     import numpy as np
 

@@ -15,6 +15,7 @@ from vigos_eval.stats import (
     lower_tail,
     one_sided_bounds,
     paired_difference,
+    share_stderr,
 )
 
 RNG = np.random.default_rng(0)
@@ -66,6 +67,35 @@ def test_below_two_clusters_there_is_no_error_and_no_bound() -> None:
     assert one_sided_bounds(found) == (-math.inf, math.inf)
     assert lower_tail(found, 0.9) == 1.0
     assert math.isnan(clustered_mean([], []).value)
+
+
+@pytest.mark.parametrize(("share", "clusters"), [(1.0, 30), (0.0, 30), (0.4, 8), (1.0, 2)])
+def test_clusters_that_came_out_alike_get_the_error_of_wilsons_interval(
+    share: float, clusters: int
+) -> None:
+    """The interval holds the shares q with |share - q| <= sqrt(q (1 - q) / C): found by search."""
+    found = clustered_mean([share] * clusters, np.arange(clusters))
+    assert found.stderr == pytest.approx(0.0, abs=1e-12)
+    q = np.linspace(0, 1, 1_000_001)
+    inside = q[np.abs(share - q) <= np.sqrt(q * (1 - q) / clusters) + 1e-12]
+    farthest = max(share - inside.min(), inside.max() - share)
+    assert share_stderr(found) == pytest.approx(farthest, abs=2e-6)
+
+
+@pytest.mark.parametrize("n", [3, 20, 49, 1000])
+def test_all_right_is_a_mean_of_exactly_one(n: int) -> None:
+    assert clustered_mean([1.0] * n, np.arange(n)).value == 1.0
+    assert clustered_mean([1.0] * n, np.arange(n), weights=RNG.random(n)).value == 1.0
+
+
+def test_an_error_that_the_clusters_show_is_left_as_it_is() -> None:
+    found = clustered_mean([0.0, 1.0, 1.0], np.arange(3))
+    assert share_stderr(found) == found.stderr > 0
+    assert math.isnan(share_stderr(clustered_mean([1.0, 1.0], [0, 0])))
+    # One wrong of 100 and none wrong of 100 have about the same error: nothing jumps.
+    one_wrong = share_stderr(clustered_mean([0.0, *[1.0] * 99], np.arange(100)))
+    none_wrong = share_stderr(clustered_mean([1.0] * 100, np.arange(100)))
+    assert none_wrong == pytest.approx(one_wrong, rel=0.02)
 
 
 def test_runs_with_different_questions_are_refused_with_three_names() -> None:

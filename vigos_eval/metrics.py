@@ -20,7 +20,7 @@ from vigos_eval.scores import (
 )
 from vigos_eval.scores import parse_scores as parse_scores
 from vigos_eval.scores import scores_text as scores_text
-from vigos_eval.stats import clustered_mean, mean_of_independent
+from vigos_eval.stats import clustered_mean, mean_of_independent, share_stderr
 from vigos_eval.types import Score
 
 EIGHT = (
@@ -133,7 +133,7 @@ def _score(
         return Score(math.nan, math.nan, len(marks), ungraded)
     weights, strata = combined or (None, None)
     found = clustered_mean([value(m) for m in marks], [m.cluster for m in marks], weights, strata)
-    return Score(found.value, found.stderr, len(marks), ungraded)
+    return Score(found.value, share_stderr(found), len(marks), ungraded)
 
 
 def _task_score(label: str, marks: Sequence[Mark]) -> TaskScore:

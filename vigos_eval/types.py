@@ -237,7 +237,8 @@ class Score:
 
     Attributes:
         value: Mean over the graded questions, as a fraction in [0, 1]; NaN when none is graded.
-        stderr: Standard error of `value`, clustered by `Sample.cluster`; NaN below two clusters.
+        stderr: Standard error of `value`, clustered by `Sample.cluster`, Wilson's where all clusters
+            came out alike (stats.share_stderr); NaN below two clusters.
         graded: Questions in the mean.
         ungraded: Questions left out because grading failed.
     """

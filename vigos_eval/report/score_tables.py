@@ -112,7 +112,7 @@ def _score_row(
 
 def _score_notes(run: ScoredRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
     yield (
-        "Percent ± standard error (points, clustered). ungraded: questions, left out of every "
+        "Percent ± standard error (points, clustered; Wilson's where all came out alike). ungraded: questions, left out of every "
         "mean. unparsed, truncated, format: % of responses without an answer, cut off at the "
         "token limit, with all three segments. tokens: per response."
     )
@@ -120,7 +120,7 @@ def _score_notes(run: ScoredRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
         yield f"* {label}: {run.notes[label]}"
     for task in run.scores.tasks.values():
         if task.skipped:
-            yield f"* {task.label}: {task.skipped} of {task.n} rows were never asked (no readable image)"
+            yield f"* {task.label}: {task.skipped} of {task.n} rows were not answered (unreadable, or refused by the engine)"
     withheld = [task.label for task in run.scores.tasks.values() if task.is_withheld]
     if withheld:
         yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from vigos_eval.marks import POSITION, PRIOR_POSITION, SCORE_POSITIONS, Mark
 from vigos_eval.report.score_tables import task_order
 from vigos_eval.report.sections import Section, Table, number, percent, points_of, signed
 from vigos_eval.scored_run import PositionedAnswers, ScoredRun
-from vigos_eval.stats import Estimate, clustered_mean
+from vigos_eval.stats import Estimate, clustered_mean, share_stderr
 from vigos_eval.types import Outcome, Sample
 
 
@@ -81,24 +81,29 @@ def _survival(label: str, normal: dict[str, Mark], control: dict[str, Mark]) -> 
     with_image = np.array([normal[k].correct / normal[k].attempts for k in keys])
     without = np.array([control[k].correct / control[k].attempts for k in keys])
     clusters = [normal[k].cluster for k in keys]
-    base, left = _mean(with_image), _mean(without)
-    if base > 0:
-        ratio = left / base
-        error = clustered_mean((without - ratio * with_image) / base, clusters).stderr
+    base, left = clustered_mean(with_image, clusters), clustered_mean(without, clusters)
+    lost = clustered_mean(with_image - without, clusters)
+    if base.stderr == left.stderr == 0:  # no spread to pair: the two shares' own errors
+        lost = replace(lost, stderr=math.hypot(share_stderr(base), share_stderr(left)))
+    if base.value > 0:
+        ratio = left.value / base.value
+        change = (without - ratio * with_image) / base.value
+        error = clustered_mean(change, clusters).stderr
+        if error == left.stderr == 0:
+            error = share_stderr(left) / base.value
     else:
         ratio = error = math.nan
     surviving = Estimate(ratio, error, len(keys), len(set(clusters)))
-    lost = clustered_mean(with_image - without, clusters)
-    return Survival(label, len(keys), base, left, lost, surviving)
+    return Survival(label, len(keys), base.value, left.value, lost, surviving)
 
 
 def _is_graded(mark: Mark) -> bool:
     return mark.attempts > 0 and not mark.ungraded
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = np.asarray(list(values))
-    return float(found.mean()) if found.size else math.nan
+def _mean_share(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
+    found = clustered_mean(values, clusters)
+    return replace(found, stderr=share_stderr(found))
 
 
 def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
@@ -181,15 +186,13 @@ def _flips(
         for asked in contradicted
     ]
     clusters = [asked.sample.cluster for asked in contradicted]
-    shares = {
-        what: clustered_mean([_share(one, what) for one in said], clusters) for what in SAYINGS
-    }
+    shares = {what: _mean_share([_share(one, what) for one in said], clusters) for what in SAYINGS}
     known = [
         i
         for i, cluster in enumerate(clusters)
         if any(outcome is Outcome.CORRECT for _, outcome in first[cluster].answers)
     ]
-    prior_when_known = clustered_mean(
+    prior_when_known = _mean_share(
         [_share(said[i], "prior") for i in known], [clusters[i] for i in known]
     )
     return Flips(label, len(contradicted), shares, prior_when_known)
