@@ -1,4 +1,4 @@
-"""Held-out rows and prior flips while training: greedy, by text alone. The benchmarks are elsewhere."""
+"""Held-out rows and prior flips while training: greedy, without a judge. The benchmarks are elsewhere."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _greedy(
 def _held_out_facts(trainer: Trainer, row: Row, completion: Completion) -> Mapping[str, bool]:
     whole = parse_response(trainer.protocol.prefill + completion.text, completion.finish_reason)
     return {
-        "accuracy": is_right(completion.text, row.answer),
+        "accuracy": is_right(completion.text, row.answer, row.problem),
         "format_rate": whole.is_format_valid,
         "truncated_rate": whole.is_truncated,
     }
@@ -111,9 +111,10 @@ def _flip_facts(flips: FlipRows, by_row: Mapping[str, Completion]) -> Any:
         if row.id not in by_row:
             continue
         text = by_row[row.id].text
-        right = is_right(text, row.answer)
+        right = is_right(text, row.answer, row.problem)
         if is_conflict:
-            yield {"flip_accuracy": right, "flip_prior": not right and is_right(text, prior)}
+            is_prior = not right and is_right(text, prior, row.problem)
+            yield {"flip_accuracy": right, "flip_prior": is_prior}
         else:
             yield {"flip_aligned": right}
 

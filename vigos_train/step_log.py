@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vigos_eval.extract import last_boxed
+from vigos_eval.grading import grade
+from vigos_eval.grading.kinds import kind_of_gold
+from vigos_eval.types import AnswerKind, Outcome, Sample
 from vigos_train.contexts import short_answer
 from vigos_train.rollout import Rollout
 from vigos_train.routing import Segment
@@ -42,8 +45,8 @@ class StepRecord:
         for name, amount in (
             ("rollouts", len(rollouts)),
             ("valid", sum(each.spans.is_valid for each in rollouts)),
-            ("answered", sum(answer_of(each.text) is not None for each in rollouts)),
-            ("right", sum(is_right(each.text, each.asked.row.answer) for each in rollouts)),
+            ("answered", sum(last_boxed(each.text) is not None for each in rollouts)),
+            ("right", sum(_is_right(each) for each in rollouts)),
             ("truncated", sum(each.is_truncated for each in rollouts)),
             ("skipped", skipped),
         ):
@@ -62,6 +65,11 @@ class StepRecord:
     def add_seconds(self, name: str, seconds: float) -> None:
         """Add to one part's time."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+
+def _is_right(rollout: Rollout) -> bool:
+    row = rollout.asked.row
+    return is_right(rollout.text, row.answer, row.problem)
 
 
 def step_numbers(
@@ -122,24 +130,22 @@ def _rates(records: Sequence[StepRecord]) -> dict[str, float]:
     return rates
 
 
-def answer_of(text: str) -> str | None:
-    """The content of the rollout's last closed box, or None."""
-    return last_boxed(text)
+def is_right(text: str, reference: str, problem: str = "") -> bool:
+    r"""The rollout's last closed box is the row's answer, by the evaluation's rules, without a judge.
 
+    A training curve, no score: options are not known here, so a letter is right by its letter
+    alone, and a free text that only a judge could decide counts as wrong.
 
-def is_right(text: str, reference: str) -> bool:
-    r"""The boxed answer is the row's, by text alone: case, space, brackets and a last stop folded.
-
-    A training curve, no score: the graders of the evaluation decide more.
-
-    >>> is_right(r"</think> \boxed{(B)}", "b."), is_right(r"\boxed{0.50}", "0.5")
-    (True, False)
+    >>> is_right(r"</think> \boxed{(B)}", "b."), is_right(r"\boxed{0.50}", r"\frac{1}{2}")
+    (True, True)
+    >>> is_right(r"\boxed{C}", "B"), is_right("B", "B")
+    (False, False)
     """
-    answer = answer_of(text)
-    if answer is None or not reference:
+    answer, gold = last_boxed(text), short_answer(reference)
+    if answer is None or not gold:
         return False
-    return _folded(answer) == _folded(short_answer(reference))
-
-
-def _folded(text: str) -> str:
-    return "".join(text.casefold().split()).strip("$().")
+    # A letter read as a formula would equal any other: variables may be named anew.
+    is_letter = len(gold.strip("(). ")) == 1 and gold.strip("(). ").isalpha()
+    kind = AnswerKind.CHOICE if is_letter else kind_of_gold(gold)
+    sample = Sample("training", "paper", "row", problem, gold, kind, cluster="row")
+    return grade(answer, sample).outcome is Outcome.CORRECT

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vigos_eval.engines.tiny_checkpoint import _tokenizer
 from vigos_eval.errors import CheckpointError
 from vigos_train.spans import Spans, spans, token_pieces
 
@@ -229,8 +228,8 @@ def test_any_tokenisation_of_any_text_agrees_with_the_string_oracle(text: str, d
     assert (spelled(pieces, where) if where.is_valid else None) == oracle(pieces)
 
 
-def test_the_pieces_of_a_byte_level_tokenizer_spell_any_text() -> None:
-    tokenizer = _tokenizer()
+def test_the_pieces_of_a_byte_level_tokenizer_spell_any_text(processor: Any) -> None:
+    tokenizer = processor.tokenizer
     pieces = token_pieces(tokenizer)
     text = "</description> <think>The 猫 is 🐱, café\n\n\t</think> \\boxed{½}\x00\xad"
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
