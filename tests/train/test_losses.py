@@ -118,6 +118,25 @@ def test_the_gradient_is_exactly_zero_above_the_token_clip_and_only_there() -> N
     assert (result.loss[above] == 0.05).all()
 
 
+def test_a_token_above_its_clip_is_not_projected_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vigos_train import losses
+
+    plain, rows = losses._project_back, []
+
+    def counted(gradient: Tensor, weight: Tensor, out: Tensor) -> None:
+        rows.append(len(gradient))
+        plain(gradient, weight, out)
+
+    monkeypatch.setattr(losses, "_project_back", counted)
+    student, teacher, weight = states()
+    result, gradient = run(student, teacher, weight, Divergence(clip=0.05), chunk=8)
+    assert 0 < sum(rows) == int((~result.clipped).sum()) < len(student)
+    assert (gradient.abs().sum(-1) == 0).equal(result.clipped)
+    rows.clear()
+    run(student, teacher, weight, Divergence(clip=0.002, clip_mode="vocab"), chunk=8)
+    assert sum(rows) == len(student)
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_the_vocabulary_clip_keeps_a_gradient_where_the_token_clip_has_none(direction: str) -> None:
     student, teacher, weight = states()
