@@ -25,7 +25,21 @@ from vigos_eval.scoring import publish_verdicts
 
 
 class ScoreWithheld(UserError):
-    """Too many questions are ungraded for a score to mean anything; the answers are kept."""
+    """Too many questions are ungraded for a score to mean anything; the answers are kept.
+
+    Attributes:
+        labels: The tasks whose score is withheld.
+        is_all: Whether no task of the run has a score left.
+    """
+
+    def __init__(self, message: str, labels: frozenset[str], is_all: bool) -> None:
+        # All of them are the exception's arguments, or it could not be sent to the other ranks.
+        super().__init__(message, labels, is_all)
+        self.labels = labels
+        self.is_all = is_all
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def finish_run(
@@ -33,8 +47,10 @@ def finish_run(
 ) -> None:
     """Grade the run in rank 0 and make the verdicts known to every rank's host.
 
+    A task with a withheld score shows no number, nor does a mean over it; the others do.
+
     Raises:
-        ScoreWithheld: More than 1 % of a task's questions are ungraded, and the user has not
+        ScoreWithheld: More than 1 % of every task's questions are ungraded, and the user has not
             allowed that.
         UserError: What rank 0 raised, in every rank.
     """
@@ -52,16 +68,21 @@ def finish_run(
             error = raised
     if world_size > 1:
         error = _from_rank_0(error)
-    if error is not None:
+    withheld: frozenset[str] = frozenset()
+    if isinstance(error, ScoreWithheld) and not error.is_all:
+        withheld = error.labels
+    elif error is not None:
         raise error
     if rank == 0:
+        if withheld:
+            print(f"vigos: {error}", file=sys.stderr)
         print(
             f"vigos: run folder {folder}; see it with: vigos-eval report {folder}, or "
             f"vigos-eval view {folder}",
             file=sys.stderr,
             flush=True,
         )
-    publish_verdicts(folder, read_completions(folder), read_verdicts(folder))
+    publish_verdicts(folder, read_completions(folder), read_verdicts(folder), withheld)
 
 
 def grade_run_folder(
@@ -90,10 +111,12 @@ def grade_run_folder(
         (folder / "scores.json").unlink(missing_ok=True)
         counts = ", ".join(f"{task.label} {task.ungraded} of {task.n}" for task in withheld)
         raise ScoreWithheld(
-            f"no score: more than 1 % of the questions are ungraded ({counts}). The answers are "
-            f"kept in {folder}. Let a judge decide them (--model_args judge_model=NAME,"
-            "judge_base_url=URL; only what is open is asked), or accept the gap with "
-            "allow_ungraded=true"
+            f"no score of {', '.join(task.label for task in withheld)}: more than 1 % of its "
+            f"questions are ungraded ({counts}). The answers are kept; let a judge decide what is "
+            f"open (vigos-eval grade {folder} --judge-model NAME --judge-base-url URL), or accept "
+            "the gap (the same with --allow-ungraded; --model_args allow_ungraded=true)",
+            frozenset(task.label for task in withheld),
+            len(withheld) == len(scores.tasks),
         )
     write_text(folder / "scores.json", scores_text(scores))
     options = ReportOptions(format="md", allow_ungraded=is_allowing_ungraded)

@@ -25,7 +25,7 @@ from vigos_eval.ending import stop
 from vigos_eval.errors import DataError, UserError
 from vigos_eval.images import decoded
 from vigos_eval.prompts import build_prompt
-from vigos_eval.scoring import is_skipped, record_fault, row_metrics
+from vigos_eval.scoring import is_skipped, is_withheld, record_fault, row_metrics
 from vigos_eval.types import ImagePart, Sample, TextPart
 
 Doc = Mapping[str, Any]
@@ -161,6 +161,9 @@ class VigosTask(ConfigurableMessagesTask):
             return {"bypass": responses}
         if is_skipped(self.label, int(doc[ROW]), responses):
             return {}
+        if is_ours_expected() and is_withheld(self.label):
+            # Left out altogether, the host would take the mean of eight over seven.
+            return dict.fromkeys(self._metric_names(), math.nan)
         question = self.question(doc)
         metrics: dict[str, Any] = dict(row_metrics(question, responses))
         average = metrics.get(f"avg@{len(responses)}")
@@ -177,7 +180,8 @@ class VigosTask(ConfigurableMessagesTask):
         return [*names, f"combined@{k}"] if self.label == COMBINED_TASK else names
 
     def _aggregation_of(self, name: str) -> Aggregation:
-        return combined_accuracy if name.startswith("combined@") else accuracy
+        is_combined = name.startswith("combined@") and not is_withheld(self.label)
+        return combined_accuracy if is_combined else accuracy
 
     def _prepare_metric_and_aggregation(self) -> None:
         # Metrics depend on k, which the host may still change (--repeats): see `aggregation`.

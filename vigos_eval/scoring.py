@@ -34,6 +34,7 @@ class RowIdentity:
 # that was just graded in this process wait here.
 _verdicts: dict[RowIdentity, VerdictRecord] = {}
 _skipped: set[str] = set()
+_withheld: set[str] = set()
 _folders: list[Path] = []
 _faults: list[str] = []
 _lock = threading.Lock()
@@ -43,12 +44,22 @@ def publish_verdicts(
     folder: Path,
     completions: Mapping[str, CompletionRecord],
     verdicts: Mapping[str, VerdictRecord],
+    withheld: frozenset[str] = frozenset(),
 ) -> None:
-    """Make a graded run's verdicts known to `row_metrics`, in place of any earlier run's."""
+    """Make a graded run's verdicts known to `row_metrics`, in place of any earlier run's.
+
+    Args:
+        folder: The run folder.
+        completions: What was answered.
+        verdicts: What it is worth.
+        withheld: Labels of the tasks whose scores are not shown: too much of them is ungraded.
+    """
     with _lock:
         _folders.append(folder)
         _verdicts.clear()
         _skipped.clear()
+        _withheld.clear()
+        _withheld.update(withheld)
         for key, record in completions.items():
             if record.skipped is not None:
                 _skipped.add(row_of(key))
@@ -61,6 +72,12 @@ def is_skipped(label: str, row: int, responses: Sequence[str]) -> bool:
     """Whether the run left this row out (`skip_bad_rows`): it was never asked, so it has no metric."""
     with _lock:
         return f"{label}:{row:05d}" in _skipped and not any(responses)
+
+
+def is_withheld(label: str) -> bool:
+    """Whether the run that was just graded shows no score of this task."""
+    with _lock:
+        return label in _withheld
 
 
 def row_metrics(sample: Sample, responses: Sequence[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from vigos_eval.errors import ConfigError
-from vigos_eval.model_args import CONTROLS, read_model_args
+from vigos_eval.model_args import CONTROLS, RunSettings, read_model_args
 
 PASSES_ON = True
 """cli.py hands flags it does not know over as `args.passed_on`."""
@@ -38,17 +38,20 @@ def run(args: argparse.Namespace) -> int:
     ):
         if flag:
             model_args = f"{model_args},{extra}" if model_args else extra
-    check_inputs(args.tasks, model_args)
+    is_allowing_ungraded = check_inputs(args.tasks, model_args).is_allowing_ungraded
     started = time.time()
     print("vigos-eval run: inputs are in order; starting lmms-eval", file=sys.stderr, flush=True)
     words = ["--model", "vigos", "--tasks", args.tasks, "--model_args", model_args]
     words += ["--output_path", args.output_path, *args.passed_on]
     _lmms_eval(words)
-    return _outcome(Path(args.output_path), started)
+    return _outcome(Path(args.output_path), started, is_allowing_ungraded)
 
 
-def check_inputs(tasks: str, model_args: str) -> None:
+def check_inputs(tasks: str, model_args: str) -> RunSettings:
     """Everything that can be known to be wrong before a library is loaded or a model built.
+
+    Returns:
+        The settings that the model args ask for.
 
     Raises:
         UserError: An unknown task or model arg, a checkpoint or data that is not there.
@@ -59,6 +62,7 @@ def check_inputs(tasks: str, model_args: str) -> None:
     settings = recorded_settings(read_model_args(parsed_args(model_args)))
     check_data(labels_of(tasks.split(",")))
     checkpoint_identity(settings.engine)
+    return settings
 
 
 def parsed_args(text: str) -> dict[str, str]:
@@ -87,7 +91,7 @@ def _lmms_eval(words: list[str]) -> None:
     cli_evaluate()
 
 
-def _outcome(output: Path, started: float) -> int:
+def _outcome(output: Path, started: float, is_allowing_ungraded: bool) -> int:
     from vigos_eval.scoring import finished_runs, recorded_faults
 
     if faults := recorded_faults():
@@ -106,16 +110,18 @@ def _outcome(output: Path, started: float) -> int:
         )
         return 1
     for folder in finished_runs():
-        print(_summary(folder))
+        print(_summary(folder, is_allowing_ungraded))
     return 0
 
 
-def _summary(folder: Path) -> str:
+def _summary(folder: Path, is_allowing_ungraded: bool) -> str:
     """The run's own table, with errors and shares that the host's has no room for."""
     from vigos_eval.report import ReportOptions, report_text
     from vigos_eval.scored_run import read_run
 
     options = ReportOptions(
-        is_with_subgroups=False, allow_ungraded=True, is_coloured=sys.stdout.isatty()
+        is_with_subgroups=False,
+        allow_ungraded=is_allowing_ungraded,
+        is_coloured=sys.stdout.isatty(),
     )
     return report_text([read_run(folder)], options) + f"\nrun folder: {folder}"
