@@ -72,4 +72,4 @@ def test_a_run_without_any_score_ends_with_an_error(
 def test_every_rank_hears_what_is_withheld() -> None:
     # Copying takes the error apart and builds it anew, as sending it to another rank does.
     sent = copy.copy(ScoreWithheld("no score", frozenset({"mm_vet"}), False))
-    assert (str(sent), sent.labels, sent.is_all) == ("no score", {"mm_vet"}, False)
+    assert (str(sent), sent.labels, sent.is_all) == ("no score", frozenset({"mm_vet"}), False)
