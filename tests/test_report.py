@@ -7,6 +7,7 @@ import io
 import json
 import math
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ def test_the_terminal_report_fits_into_100_columns(
     long_name = edited(run, tmp_path / "b", name="Qwen2.5-VL-7B-Instruct-0123456789ab" * 3)
     text = printed(capsys, run, long_name, "--paper", "ViGOS-7B", "--passes")
     assert max(map(len, text.splitlines())) <= WIDTH
+    official = write_run(tmp_path / "c", {"realworldqa_official": 20, "mmmu_official": 20})
+    text = printed(capsys, official)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert " realworldqa_official  " in text  # the longest name, and it is not folded
 
 
 def test_every_number_in_the_table_is_the_one_in_the_scores(
@@ -118,6 +123,25 @@ def test_latex_escapes_what_latex_reads_as_commands(
     assert "\\textbackslash{}input\\{/etc/passwd\\}" in "\n".join(code)
     assert not any("\\input" in line or "\\evil" in line for line in code)
     assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") > 4
+    # "≤" stops pdflatex, "[" after a row's end opens an argument, "-" is a hyphen.
+    assert "$\\pm$$\\leq$" in text
+    assert " & {[}1] Pass@k &" in text
+    assert ".. $-$" in text
+    assert code == [line for line in code if line.isascii()]
+    assert "  \\caption{Scores: steady}" in code
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_latex_report_compiles(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = edited(run, tmp_path / "b", name='[\\input{x}] $1 & 100% #_^~{|<>"')
+    tables = printed(capsys, run, evil, "--format", "latex", "--paper", "ViGOS-7B", "--passes")
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\tiny\n"
+    (tmp_path / "t.tex").write_text(head + tables + "\\end{document}\n", encoding="utf-8")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-1500:]
 
 
 def test_names_with_markup_show_as_text(
@@ -149,6 +173,25 @@ def test_above_one_percent_ungraded_no_score_is_printed_in_any_format(
     assert {row["value"] for row in lines if row["metric"].startswith(("avg", "pass"))} == {""}
     allowed = printed(capsys, open_run, "--allow-ungraded")
     assert "withheld" not in allowed.split("More than")[0]
+
+
+def test_a_withheld_score_does_not_come_back_through_the_diagnostics(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flip table's "right" is the ViLP Score, the control's table holds Avg@k."""
+    tasks, model = {"mmmu": 60, "vilp_f": 60}, {"model": {"pretrained": "m"}}
+    same = {**model, "fingerprint_fields": model}
+    run = write_run(tmp_path / "r", tasks, Model(ungraded=0.2), settings=same)
+    blind = write_run(tmp_path / "b", tasks, settings={**same, "control": "blind"})
+    text = printed(capsys, run, blind, "--brief")
+    assert "Withheld, more than 1 % ungraded: mmmu, vilp_f." in text
+    assert [line for line in text.splitlines() if line.startswith((" mmmu ", " r "))] == [
+        line for line in text.splitlines() if "withheld   withheld" in line and " mmmu " in line
+    ]
+    found = json.loads(printed(capsys, run, blind, "--format", "json"))["runs"]
+    assert found[0]["prior_flips"] == found[1]["survives"]["tasks"] == []
+    allowed = printed(capsys, run, blind, "--brief", "--allow-ungraded")
+    assert allowed.count(" mmmu ") == 2
 
 
 def test_a_mean_over_a_withheld_score_is_withheld(
@@ -226,7 +269,6 @@ def set_tokens(folder: Path, tokens: float) -> None:
 
 
 def test_a_run_without_lmms_eval_torch_or_network_is_reported(run: Path) -> None:
-    import subprocess
     import sys
 
     code = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vigos_eval.errors import ConfigError
@@ -85,14 +85,19 @@ def report_sections(
     """The sections of a report, in reading order; controls come last and never beside scores."""
     scored = [run for run in runs if run.control is None]
     for run in scored:
-        yield from _run_sections(run, options)
+        sections = list(_run_sections(run, options))
         if options.paper is not None:
-            yield paper_section(run, options.paper, list(papers[run.folder]))
-            yield reproduction_section(run, options.paper)
+            sections.append(paper_section(run, options.paper, list(papers[run.folder])))
+            sections.append(reproduction_section(run, options.paper))
+        for section in sections:
+            # A table that is cut out of a report of several runs still says whose it is.
+            is_named = len(scored) == 1 or section.title.startswith(run.name)
+            title = section.title if is_named else f"{section.title}: {run.name}"
+            yield replace(section, title=title)
     if len(scored) > 1:
         yield from _several(scored, options)
-    yield from _controls(runs)
-    flips = flip_section(runs)
+    yield from _controls(runs, options.allow_ungraded)
+    flips = flip_section(runs, options.allow_ungraded)
     if flips is not None:
         yield flips
 
@@ -144,13 +149,13 @@ def _several(runs: Sequence[ScoredRun], options: ReportOptions) -> Iterator[Sect
         yield Section(section.title, (*lines, *section.lines), section.table, section.notes)
 
 
-def _controls(runs: Sequence[ScoredRun]) -> Iterator[Section]:
+def _controls(runs: Sequence[ScoredRun], allow_ungraded: bool) -> Iterator[Section]:
     for control in runs:
         if control.control is None:
             continue
         normal = normal_run_of(control, runs)
         if normal is not None:
-            yield survival_section(normal, control)
+            yield survival_section(normal, control, allow_ungraded)
         else:
             yield Section(
                 f"{control.name}: control {control.control}, not a score",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from vigos_eval.report.sections import Section, Table
@@ -42,7 +43,10 @@ def _rich_table(table: Table) -> object:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    # Two blanks between the columns where three would not fit and names would be folded.
+    is_wide = _natural_width(table) > WIDTH
+    padding = (0, 1, 0, 0) if is_wide else (0, 1)
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding)
     for i, column in enumerate(table.columns):
         # Text(), not str: model names and subgroups may hold rich's [markup].
         drawn.add_column(
@@ -54,6 +58,12 @@ def _rich_table(table: Table) -> object:
     for i, row in enumerate(table.rows):
         drawn.add_row(*[Text(cell) for cell in row], end_section=i + 1 == table.rule_before)
     return drawn
+
+
+def _natural_width(table: Table) -> int:
+    """Columns that the table takes with three blanks between its columns and one at each side."""
+    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    return sum(widths) + 3 * (len(widths) - 1) + 2
 
 
 def markdown_text(sections: Iterable[Section]) -> str:
@@ -107,9 +117,16 @@ LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",  # after a row's end it would open an argument
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    '"': "''",
     "±": r"$\pm$",
+    "≤": r"$\leq$",
     "—": "--",
 }
+MINUS = re.compile(r"(?<!\w)-(?=\d)")
 
 
 def latex_escaped(text: str) -> str:
@@ -117,8 +134,11 @@ def latex_escaped(text: str) -> str:
 
     >>> print(latex_escaped("72.0 ±3.0 of cv_bench"))
     72.0 $\pm$3.0 of cv\_bench
+    >>> print(latex_escaped("-1.3 ±≤0.5"), latex_escaped("ViGOS-7B"), latex_escaped("[1] <b>"))
+    $-$1.3 $\pm$$\leq$0.5 ViGOS-7B {[}1] $<$b$>$
     """
-    return "".join(LATEX.get(char, char) for char in text)
+    escaped = "".join(LATEX.get(char, char) for char in text)
+    return MINUS.sub("$-$", escaped)
 
 
 def latex_text(sections: Iterable[Section]) -> str:

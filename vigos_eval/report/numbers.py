@@ -94,12 +94,12 @@ def _run(
             name: None if _is_mean_withheld(run, name, allow_ungraded) else asdict(score)
             for name, score in run.scores.means.items()
         },
-        "prior_flips": [asdict(flips) for flips in prior_flips(run)],
+        "prior_flips": [asdict(flips) for flips in prior_flips(run, allow_ungraded)],
     }
     if run.control is not None and (normal := normal_run_of(run, runs)) is not None:
         fields["survives"] = {
             "of": normal.name,
-            "tasks": [asdict(survival) for survival in survivals(normal, run)],
+            "tasks": [asdict(survival) for survival in survivals(normal, run, allow_ungraded)],
         }
     if paper is not None and run.control is None:
         fields["paper"] = {

@@ -213,7 +213,8 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         cell.metric,
         theirs,
         points(comparison.ours),
-        signed(100 * comparison.difference),
-        f"{signed(100 * comparison.low)} .. {signed(100 * comparison.high)}",
+        signed(100 * comparison.difference, 2),
+        # As many digits as the published figure: "-17.7 .. +0.0" would hide why it is lower.
+        f"{signed(100 * comparison.low, 2)} .. {signed(100 * comparison.high, 2)}",
         comparison.verdict,
     )

@@ -52,8 +52,10 @@ def normal_run_of(control: ScoredRun, runs: Sequence[ScoredRun]) -> ScoredRun | 
     return next((r for r in runs if r.control is None and identity(r) == wanted), None)
 
 
-def survivals(normal: ScoredRun, control: ScoredRun) -> list[Survival]:
-    """Per task, what survives of the score under the control.
+def survivals(
+    normal: ScoredRun, control: ScoredRun, allow_ungraded: bool = False
+) -> list[Survival]:
+    """Per task, what survives of the score under the control; withheld tasks are left out.
 
     Raises:
         UnpairedRunsError: The two hold different questions of a task.
@@ -63,7 +65,13 @@ def survivals(normal: ScoredRun, control: ScoredRun) -> list[Survival]:
         for label in sorted(
             normal.scores.tasks.keys() & control.scores.tasks.keys(), key=task_order
         )
+        if allow_ungraded or not (_is_withheld(normal, label) or _is_withheld(control, label))
     ]
+
+
+def _is_withheld(run: ScoredRun, label: str) -> bool:
+    task = run.scores.tasks.get(label)
+    return task is not None and task.is_withheld
 
 
 def _marks(run: ScoredRun, label: str) -> dict[str, Mark]:
@@ -106,7 +114,7 @@ def _mean_share(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
     return replace(found, stderr=share_stderr(found))
 
 
-def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
+def survival_section(normal: ScoredRun, control: ScoredRun, allow_ungraded: bool) -> Section:
     """The table of one control beside its run."""
     rows = tuple(
         (
@@ -117,8 +125,10 @@ def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
             f"{signed(-100 * s.lost.value)} ±{number(100 * s.lost.stderr)}",
             points_of(s.surviving),
         )
-        for s in survivals(normal, control)
+        for s in survivals(normal, control, allow_ungraded)
     )
+    shared = normal.scores.tasks.keys() & control.scores.tasks.keys()
+    withheld = sorted(shared - {row[0] for row in rows}, key=task_order)
     columns = ("benchmark", "n", "Avg@k with image", control.control or "", "change", "survives %")
     return Section(
         f"Without the image: {normal.name}, control {control.control}",
@@ -131,8 +141,13 @@ def survival_section(normal: ScoredRun, control: ScoredRun) -> Section:
                 else "another question's"
             )
             + ". Guessing among options survives too: compare with one over the number of options.",
+            *_withheld_note(withheld),
         ),
     )
+
+
+def _withheld_note(labels: Sequence[str]) -> tuple[str, ...]:
+    return (f"Withheld, more than 1 % ungraded: {', '.join(labels)}.",) if labels else ()
 
 
 @dataclass(frozen=True)
@@ -156,9 +171,11 @@ class Flips:
 SAYINGS = ("correct", "prior", "other", "none", "ungraded")
 
 
-def prior_flips(run: ScoredRun) -> Iterator[Flips]:
-    """Per ViLP task, how often the prior is said although the image contradicts it."""
+def prior_flips(run: ScoredRun, allow_ungraded: bool = False) -> Iterator[Flips]:
+    """Per ViLP task that is not withheld, how often the prior is said against the image."""
     for label in sorted({asked.label for asked in run.positioned}):
+        if _is_withheld(run, label) and not allow_ungraded:
+            continue
         here = [asked for asked in run.positioned if asked.label == label]
         first = {
             asked.sample.cluster: asked
@@ -232,7 +249,7 @@ def _prior_matcher() -> Callable[[str, Sample], bool]:
     return is_prior
 
 
-def flip_section(runs: Sequence[ScoredRun]) -> Section | None:
+def flip_section(runs: Sequence[ScoredRun], allow_ungraded: bool) -> Section | None:
     """The prior-flip table over runs and controls."""
     rows = [
         (
@@ -243,7 +260,7 @@ def flip_section(runs: Sequence[ScoredRun]) -> Section | None:
             points_of(flips.prior_when_known),
         )
         for run in runs
-        for flips in prior_flips(run)
+        for flips in prior_flips(run, allow_ungraded)
     ]
     if not rows:
         return None
