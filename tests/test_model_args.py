@@ -30,6 +30,7 @@ def test_every_shipped_protocol_loads_by_name(name: str) -> None:
         ({"pretrained": "x", "temprature": 1}, "unknown model arg 'temprature'; did you mean 'temperature'?"),
         ({"pretrained": "x", "protocol": "papr"}, "protocol='papr' does not exist; use one of demo,"),
         ({"pretrained": "x", "top_p": 1.5}, "top_p is 1.5; it must be in (0, 1]"),
+        ({"pretrained": "x", "temperature": "inf"}, "temperature is inf; it must be a number >= 0"),
         ({"pretrained": "x", "top_k": "many"}, "top_k='many' is not a whole number"),
         ({"pretrained": "x", "skip_bad_rows": "maybe"}, "skip_bad_rows='maybe' is neither true nor false"),
         ({"pretrained": "x", "engine": "sglang"}, "engine='sglang' does not exist; use one of auto, hf"),

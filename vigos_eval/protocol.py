@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -100,7 +101,7 @@ class Protocol:
         checks: list[tuple[str, bool, str]] = [
             ("prompt", "{question}" in self.prompt, "hold {question}"),
             ("extraction", self.extraction in EXTRACTIONS, f"be one of {', '.join(EXTRACTIONS)}"),
-            ("temperature", self.temperature >= 0, "be >= 0"),
+            ("temperature", 0 <= self.temperature < math.inf, "be a number >= 0"),
             ("top_p", 0 < self.top_p <= 1, "be in (0, 1]"),
             ("top_k", self.top_k >= 0, "be >= 0 (0 is off)"),
             ("max_new_tokens", self.max_new_tokens >= 1, "be >= 1"),

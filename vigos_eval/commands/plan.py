@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,11 @@ def run(args: argparse.Namespace) -> int:
     from vigos_eval.benchmarks import labels_of
     from vigos_eval.protocol import load_protocol
 
-    if args.tokens_per_s <= 0 or args.tokens_per_response <= 0:
-        raise UserError("--tokens-per-s and --tokens-per-response must be above 0")
+    for flag in ("tokens_per_s", "tokens_per_response"):
+        value = getattr(args, flag)
+        if not 0 < value < math.inf:
+            name = flag.replace("_", "-")
+            raise UserError(f"--{name} is {value:g}; it must be a number above 0")
     protocol = load_protocol(args.protocol)
     length = _mean_tokens(Path(args.run)) if args.run else args.tokens_per_response
     plans = [planned(label, protocol) for label in labels_of(args.tasks.split(","))]
