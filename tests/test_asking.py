@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from tests.instant import InstantEngine
 from vigos_eval.asking import Asked, Asking, Question, ask
-from vigos_eval.errors import DataError, RunFolderError
+from vigos_eval.errors import DataError, PromptRefused, RunFolderError
 from vigos_eval.journal import Journal
 from vigos_eval.progress import Progress
 from vigos_eval.protocol import load_protocol
@@ -136,6 +137,38 @@ def test_skipped_rows_are_recorded_once(tmp_path: Path, instant_engine: InstantE
         "mmmu row 1: its image is no image",
     ]
     assert (tmp_path / "completions.jsonl").read_text().count("\n") == 2
+
+
+class Refusing(InstantEngine):
+    """Takes three prompts ahead; refuses every second one, and lets go of those under way."""
+
+    def generate(self, prompts: Iterable[Prompt], decoding: Decoding) -> Iterator[Generated]:
+        source = iter(prompts)
+        while ahead := list(itertools.islice(source, 3)):
+            for prompt in ahead:
+                if int(prompt.key[-1]) % 2:
+                    raise PromptRefused(prompt.key, f"prompt {prompt.key} is too long")
+                yield from super().generate([prompt], decoding)
+
+
+def test_a_prompt_that_the_engine_refuses_ends_the_run_unless_bad_rows_are_skipped(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(PromptRefused, match="q1 is too long"):
+        asked(tmp_path, Refusing(), questions(6))
+    engine = Refusing()
+    for _ in range(2):
+        found = asked(tmp_path, engine, questions(6), skip=True)
+        assert [record and record.skipped for record in found.records] == [
+            None,
+            "prompt mmmu:00001:q1 is too long",
+            None,
+            "prompt mmmu:00003:q3 is too long",
+            None,
+            "prompt mmmu:00005:q5 is too long",
+        ]
+    assert [prompt.key for prompt, _ in engine.asked] == ["mmmu:00002:q2", "mmmu:00004:q4"]
+    assert (tmp_path / "completions.jsonl").read_text().count("\n") == 6
 
 
 class Terminated(InstantEngine):

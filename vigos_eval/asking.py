@@ -5,21 +5,19 @@ Knows no lmms-eval and no engine by name; model.py hands both in.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from vigos_eval.engines.base import Engine
-from vigos_eval.errors import DataError, RunFolderError
+from vigos_eval.errors import DataError, PromptRefused, RunFolderError
 from vigos_eval.journal import Journal
 from vigos_eval.progress import Progress
 from vigos_eval.prompts import build_prompt
 from vigos_eval.protocol import Protocol, fingerprint
 from vigos_eval.records import CompletionRecord, ImageRef, Response, task_label
+from vigos_eval.term_signal import TermSignal
 from vigos_eval.types import AnswerKind, Decoding, EncodedImage, Generated, Prompt, Sample, Source
 
 SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
@@ -99,32 +97,46 @@ def ask(
     Raises:
         RunFolderError: A question was asked before with another prompt, image or gold, or the
             disk is full.
-        EngineError: The engine refuses a prompt or died.
+        EngineError: The engine died, or refuses a prompt that is not to be skipped.
         SystemExit: SIGTERM came; the line being written was finished first.
     """
     records: dict[int, CompletionRecord] = {}
     failures: list[str] = []
-    with _TermSignal() as term:
+    with TermSignal() as term:
         for n in sorted({question.n for question in questions}):
             decoding = asking.protocol.decoding(n)
             share = [i for i, question in enumerate(questions) if question.n == n]
-            waiting: dict[str, tuple[int, CompletionRecord]] = {}
-            prompts = _prompts(
-                asking, questions, share, decoding, done, (records, failures, waiting)
-            )
-            # The engine is opened only if a first prompt is left to ask: resuming a finished
-            # run needs no GPU.
-            first = next(prompts, None)
-            if first is None:
-                continue
-            for generated in asking.engine().generate(_chain(first, prompts), decoding):
-                index, blank = waiting.pop(generated.key)
-                record = _answered(blank, generated, decoding, asking.protocol.prefill)
-                with term.held():
-                    asking.journal.append(record)
-                records[index] = record
-                progress.advance(sum(response.tokens for response in record.responses))
+            while share:
+                waiting: dict[str, tuple[int, CompletionRecord]] = {}
+                prompts = _prompts(
+                    asking, questions, share, decoding, done, (records, failures, waiting)
+                )
+                share = []
+                try:
+                    for generated in _generated(asking, prompts, decoding):
+                        index, blank = waiting.pop(generated.key)
+                        record = _answered(blank, generated, decoding, asking.protocol.prefill)
+                        with term.held():
+                            asking.journal.append(record)
+                        records[index] = record
+                        progress.advance(sum(response.tokens for response in record.responses))
+                except PromptRefused as refused:
+                    if not asking.is_skipping_bad_rows:
+                        raise
+                    index = waiting[refused.key][0]
+                    records[index] = _journaled_skip(asking, questions[index], str(refused), done)
+                    # The engine has let go of everything: ask the others anew.
+                    share = [i for i, q in enumerate(questions) if q.n == n and i not in records]
     return Asked(tuple(records.get(i) for i in range(len(questions))), tuple(failures))
+
+
+def _generated(
+    asking: Asking, prompts: Iterator[Prompt], decoding: Decoding
+) -> Iterator[Generated]:
+    """The engine's answers; it is opened only for a first prompt: a finished run needs no GPU."""
+    first = next(prompts, None)
+    if first is not None:
+        yield from asking.engine().generate(itertools.chain([first], prompts), decoding)
 
 
 Outcome = tuple[dict[int, CompletionRecord], list[str], dict[str, tuple[int, CompletionRecord]]]
@@ -148,10 +160,7 @@ def _prompts(
             prompt = build_prompt(sample, asking.protocol, key)
         except DataError as error:
             if asking.is_skipping_bad_rows:
-                record = _skipped(question, str(error))
-                if record.key not in done:
-                    asking.journal.append(record)
-                records[index] = record
+                records[index] = _journaled_skip(asking, question, str(error), done)
             else:
                 failures.append(str(error))
             continue
@@ -241,6 +250,16 @@ def _answered(
     )
 
 
+def _journaled_skip(
+    asking: Asking, question: Question, reason: str, done: Mapping[str, CompletionRecord]
+) -> CompletionRecord:
+    """The record of a row that is left out, written down unless an earlier run did."""
+    record = _skipped(question, reason)
+    if record.key not in done:
+        asking.journal.append(record)
+    return record
+
+
 def _skipped(question: Question, reason: str) -> CompletionRecord:
     name = f"row {question.row}"
     sample = Sample(
@@ -254,40 +273,3 @@ def _skipped(question: Question, reason: str) -> CompletionRecord:
     )
     key = question_key(question.task, question.source, question.row, name)
     return CompletionRecord(key, "", sample, (), 0, (), skipped=reason)
-
-
-def _chain(first: Prompt, rest: Iterator[Prompt]) -> Iterator[Prompt]:
-    yield first
-    yield from rest
-
-
-class _TermSignal:
-    """While it is open, SIGTERM ends the process, but never in the middle of a line."""
-
-    def __enter__(self) -> _TermSignal:
-        self._is_writing = self._is_asked = False
-        # Signal handlers belong to the main thread; elsewhere the default stays.
-        self._is_main = threading.current_thread() is threading.main_thread()
-        if self._is_main:
-            self._before = signal.signal(signal.SIGTERM, self._arrived)
-        return self
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold SIGTERM back until the block is through."""
-        self._is_writing = True
-        try:
-            yield
-        finally:
-            self._is_writing = False
-        if self._is_asked:
-            raise SystemExit(128 + signal.SIGTERM)
-
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
-        self._is_asked = True
-        if not self._is_writing:
-            raise SystemExit(128 + signal.SIGTERM)
-
-    def __exit__(self, *error: object) -> None:
-        if self._is_main:
-            signal.signal(signal.SIGTERM, self._before)

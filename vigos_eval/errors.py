@@ -26,6 +26,18 @@ class EngineError(UserError):
     """An engine cannot be built or refused a request: no GPU, wrong server, prompt too long."""
 
 
+class PromptRefused(EngineError):
+    """One prompt that an engine cannot answer, though it can others: too long, a torn image.
+
+    Attributes:
+        key: `Prompt.key`.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class RunFolderError(UserError):
     """A run folder is half-written, in use, full, or of another fingerprint."""
 

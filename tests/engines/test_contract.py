@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines.asking import GREEDY, SAMPLED, asked, encoded, picture
 from tests.engines.conftest import CONTEXT, EXTRA_STOPS, Subject, same_chances
-from vigos_eval.errors import EngineError
+from vigos_eval.errors import EngineError, PromptRefused
 from vigos_eval.types import Decoding, Generated, ImagePart, Message, Prompt, TextPart
 
 # Written out by hand: what the model must read, image tokens counted from the picture's size.
@@ -192,7 +192,7 @@ def test_the_end_of_the_context_cuts_off_too(subject: Subject) -> None:
 
 
 def test_a_prompt_longer_than_the_context_is_a_named_error(subject: Subject) -> None:
-    with pytest.raises(EngineError, match=r"prompt endless .*(context|max_model_len)"):
+    with pytest.raises(PromptRefused, match=r"prompt endless .*(context|max_model_len)"):
         answers(subject, GREEDY, asked("endless", text="the " * 600))
 
 
@@ -205,6 +205,18 @@ def test_after_an_error_the_engine_still_answers(subject: Subject) -> None:
     with pytest.raises(EngineError):
         answers(subject, GREEDY, asked("fine"), asked("endless", text="the " * 600), asked("also"))
     assert answers(subject, GREEDY, asked("next"))[0].completions
+
+
+def test_a_refused_prompt_is_named_after_the_answers_that_were_under_way(subject: Subject) -> None:
+    found = []
+    with pytest.raises(PromptRefused) as caught:
+        for answer in subject.engine.generate(
+            [asked("a"), asked("b"), asked("torn", encoded(picture("red").data[:60])), asked("c")],
+            SAMPLED,
+        ):
+            found.append(answer.key)
+    assert caught.value.key == "torn"
+    assert {"a", "b"} <= set(found) <= {"a", "b", "c"}
 
 
 def test_a_consumer_may_stop_early(subject: Subject) -> None:

@@ -96,6 +96,48 @@ def test_vllms_own_refusal_to_start_becomes_one_line(stopping: Path) -> None:
     assert "lower max_model_len" in str(caught.value)
 
 
+# An engine in a process of its own, as on a GPU; its process is killed after the second answer.
+KILLED = """
+import os, signal, sys
+from multiprocessing import active_children
+from vigos_eval.engines.open import open_engine
+from vigos_eval.engines.settings import EngineSettings
+from vigos_eval.errors import EngineError
+from vigos_eval.types import Decoding, Message, Prompt, TextPart
+
+if __name__ == "__main__":
+    engine = open_engine(
+        EngineSettings(engine="vllm", pretrained=sys.argv[1], max_model_len=512, max_num_seqs=4)
+    )
+    ask = [Prompt(str(i), (Message("user", (TextPart("Why?"),)),)) for i in range(40)]
+    how = Decoding(n=2, temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=64, seed=0)
+    try:
+        for number, _ in enumerate(engine.generate(ask, how)):
+            if number == 1:
+                for child in active_children():
+                    os.kill(child.pid, signal.SIGKILL)
+    except EngineError as error:
+        print("EngineError:", error)
+    engine.close()
+"""
+
+
+def test_a_killed_vllm_is_an_error_in_one_line(stopping: Path, tmp_path: Path) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    done = subprocess.run(
+        [sys.executable, str(program), str(stopping)],
+        env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "EngineError: vllm's engine died while it sampled" in done.stdout, done.stderr[-3000:]
+    assert "The same command then goes on" in done.stdout
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def literal_command(out: Path, **model_args: object) -> subprocess.CompletedProcess[str]:
     """`lmms-eval --model vigos --tasks vilp` on the sample data, as a user types it."""
     words = ",".join(f"{name}={value}" for name, value in model_args.items())

@@ -25,8 +25,9 @@ class Engine(TypingProtocol):
         """Sample `decoding.n` completions for every prompt, each prompt once.
 
         Raises:
-            EngineError: The engine refuses a prompt (too long for the context, unreadable
-                image) or has died. A failed request is an error and never an answer.
+            PromptRefused: A prompt is too long for the context, or its image unreadable; what was
+                under way is yielded first.
+            EngineError: The engine has died. A failed request is an error and never an answer.
         """
         ...
 

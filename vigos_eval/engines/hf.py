@@ -17,7 +17,7 @@ from vigos_eval.engines.checkpoint import Checkpoint, find_checkpoint
 from vigos_eval.engines.rendering import ImageLimits, image_limits, load_processor, model_inputs
 from vigos_eval.engines.sampling import completion_of, next_tokens, stop_ids, uniform_draws
 from vigos_eval.engines.settings import EngineSettings
-from vigos_eval.errors import CheckpointError, ConfigError, EngineError
+from vigos_eval.errors import CheckpointError, ConfigError, EngineError, PromptRefused
 from vigos_eval.types import Decoding, Generated, Prompt
 
 if TYPE_CHECKING:
@@ -104,9 +104,11 @@ class HFEngine:
     def _inputs(self, prompt: Prompt) -> dict[str, Any]:
         inputs = model_inputs(prompt, self.processor, self.limits, self.chat_template)
         if (length := inputs["input_ids"].shape[1]) >= self.context:
-            raise EngineError(
+            raise PromptRefused(
+                prompt.key,
                 f"prompt {prompt.key} has {length} tokens and the context holds {self.context}, "
-                "answer included; lower max_pixels, or raise max_model_len if it was set"
+                "answer included; lower max_pixels, raise max_model_len if it was set, or pass "
+                "skip_bad_rows=true",
             )
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 

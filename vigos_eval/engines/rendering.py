@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vigos_eval.errors import CheckpointError, ConfigError, DataError, EngineError
+from vigos_eval.errors import CheckpointError, ConfigError, DataError, PromptRefused
 from vigos_eval.images import checked
 from vigos_eval.types import EncodedImage, ImagePart, Prompt
 
@@ -83,7 +83,7 @@ def decoded_image(image: EncodedImage, limits: ImageLimits, key: str) -> Image.I
         key: The prompt's key, for the message.
 
     Raises:
-        EngineError: The bytes are no image, or one whose decoding would exhaust memory.
+        PromptRefused: The bytes are no image, or one whose decoding would exhaust memory.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -106,9 +106,10 @@ def decoded_image(image: EncodedImage, limits: ImageLimits, key: str) -> Image.I
         ValueError,
         SyntaxError,
     ) as error:
-        raise EngineError(
+        raise PromptRefused(
+            key,
             f"prompt {key}: image {image.sha256[:12]} cannot be decoded ({error}); mend the row, "
-            "or pass skip_bad_rows=true"
+            "or pass skip_bad_rows=true",
         ) from error
     size = fitted_size(rgb.width, rgb.height, limits)
     return rgb if size == rgb.size else rgb.resize(size, Image.Resampling.BICUBIC)
@@ -118,14 +119,15 @@ def decoded_images(prompt: Prompt, limits: ImageLimits) -> list[Image.Image]:
     """The prompt's images in the order in which its messages show them.
 
     Raises:
-        EngineError: An image cannot be decoded, has no place in the messages, or has two.
+        PromptRefused: An image cannot be decoded, has no place in the messages, or has two.
     """
     places = [part.index for message in prompt.messages for part in message.parts
               if isinstance(part, ImagePart)]  # fmt: skip
     if sorted(places) != list(range(len(prompt.images))):
-        raise EngineError(
+        raise PromptRefused(
+            prompt.key,
             f"prompt {prompt.key}: {len(prompt.images)} images, but the messages show "
-            f"{places or 'none'}; every image must stand in the text exactly once"
+            f"{places or 'none'}; every image must stand in the text exactly once",
         )
     return [decoded_image(prompt.images[index], limits, prompt.key) for index in places]
 
@@ -161,7 +163,7 @@ def prompt_text(prompt: Prompt, processor: Any, chat_template: str | None = None
 
     Raises:
         ConfigError: The checkpoint has no chat template, or the template does not compile.
-        EngineError: The text would not show each image once.
+        PromptRefused: The text would not show each image once.
     """
     from jinja2 import TemplateError
 
@@ -178,10 +180,11 @@ def prompt_text(prompt: Prompt, processor: Any, chat_template: str | None = None
         ) from error
     # The mark is the checkpoint's own word for "one image here" (Qwen: <|image_pad|>).
     if (shown := opened.count(processor.image_token)) != len(prompt.images):
-        raise EngineError(
+        raise PromptRefused(
+            prompt.key,
             f"prompt {prompt.key}: {len(prompt.images)} images, but the templated text shows "
             f"{shown}; either the chat template drops images or the question itself holds "
-            f"{processor.image_token!r}"
+            f"{processor.image_token!r}",
         )
     # Not the template's continue_final_message: some templates strip or close the last turn.
     return opened + prompt.prefill
@@ -196,7 +199,7 @@ def model_inputs(
 
     Raises:
         ConfigError: See `prompt_text`.
-        EngineError: See `prompt_text` and `decoded_images`, or an image too long and thin.
+        PromptRefused: See `prompt_text` and `decoded_images`, or an image too long and thin.
     """
     text = prompt_text(prompt, processor, chat_template)
     images = decoded_images(prompt, limits)
@@ -205,9 +208,10 @@ def model_inputs(
             text=[text], images=images or None, add_special_tokens=False, return_tensors="pt"
         )
     except ValueError as error:
-        raise EngineError(
+        raise PromptRefused(
+            prompt.key,
             f"prompt {prompt.key}: the checkpoint's processor refuses it ({error}); mend the row, "
-            "or pass skip_bad_rows=true"
+            "or pass skip_bad_rows=true",
         ) from error
     return inputs
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from vigos_eval.engines.server_connection import Failure, Refusal, Server
 from vigos_eval.engines.server_reply import Json, UnfinishedReply, generated
-from vigos_eval.errors import EngineError
+from vigos_eval.errors import EngineError, PromptRefused
 from vigos_eval.types import Decoding, Generated
 
 TIMEOUTS_PER_REQUEST = 3
+# The probe was answered, so it is not the server or the key: this prompt's image or text is refused.
+ABOUT_ONE_PROMPT = (400, 413, 422)
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Pool:
                 # up to the context's end, which is nearer: what the engines in process do too.
                 rest = {name: value for name, value in body.items() if name != "max_tokens"}
                 return await self._sent(server, rest, key, decoding)
-            raise EngineError(_refused(key, refusal)) from refusal
+            raise _refused(key, refusal) from refusal
         finally:
             server.outstanding -= 1
 
@@ -205,11 +207,16 @@ def is_too_long(refusal: Refusal) -> bool:
     return any(mark in words for mark in ("context length", "context_length", "maximum model len"))
 
 
-def _refused(key: str, refusal: Refusal) -> str:
+def _refused(key: str, refusal: Refusal) -> EngineError:
     """The refusal with the prompt's name, and the way out of a prompt that is too long."""
     if is_too_long(refusal):
-        return (
+        return PromptRefused(
+            key,
             f"prompt {key} is longer than the server's context: {refusal.text}. Serve with a "
-            "larger --max-model-len, or pass a smaller max_pixels"
+            "larger --max-model-len, or pass a smaller max_pixels, or skip_bad_rows=true",
         )
-    return f"prompt {key}: {refusal}"
+    if refusal.status in ABOUT_ONE_PROMPT:
+        return PromptRefused(
+            key, f"prompt {key}: {refusal}; mend the row, or pass skip_bad_rows=true"
+        )
+    return EngineError(f"prompt {key}: {refusal}")

@@ -25,8 +25,8 @@ from vigos_eval.engines.rendering import (
 )
 from vigos_eval.engines.sampling import completion_of
 from vigos_eval.engines.settings import EngineSettings
-from vigos_eval.engines.vllm_start import has_ranks, require_vllm, start_vllm
-from vigos_eval.errors import EngineError
+from vigos_eval.engines.vllm_start import MEMORY_ADVICE, has_ranks, require_vllm, start_vllm
+from vigos_eval.errors import EngineError, PromptRefused
 from vigos_eval.types import Decoding, Generated, Prompt
 
 # vLLM clamps a token's bias to this; at -100 nats it is never sampled.
@@ -122,23 +122,37 @@ class VLLMEngine:
 
     def generate(self, prompts: Iterable[Prompt], decoding: Decoding) -> Iterator[Generated]:
         """See `base.Engine.generate`; yields in the order in which prompts finish."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         engine = self.llm.llm_engine
         parameters = _sampling_parameters(decoding)
         window = self.settings.window or self._full_window(decoding.n)
         waiting = iter(prompts)
         running: dict[str, str] = {}
+        refused: PromptRefused | None = None
         try:
-            while True:
-                for prompt in islice(waiting, window - len(running)):
-                    running[self._submitted(prompt, parameters)] = prompt.key
+            while refused is None or running:
+                try:
+                    for prompt in islice(waiting, 0 if refused else window - len(running)):
+                        running[self._submitted(prompt, parameters)] = prompt.key
+                except PromptRefused as error:
+                    refused = error  # what is under way has been paid for
                 if not running:
-                    return
+                    break
                 for output in engine.step():
                     if output.finished:
                         yield self._generated(running.pop(output.request_id), output, decoding.n)
+        except EngineDeadError as error:
+            running.clear()  # nobody is left to abort them
+            raise EngineError(
+                "vllm's engine died while it sampled; its own log above says why (out of memory: "
+                f"{MEMORY_ADVICE}). The same command then goes on where this one stopped"
+            ) from error
         finally:
             if running:
                 engine.abort_request(list(running))
+        if refused is not None:
+            raise refused
 
     def sleep(self) -> None:
         """Give the GPU's memory to training; without `is_sleep_enabled` nothing happens."""
@@ -177,9 +191,10 @@ class VLLMEngine:
                 identifier, request, parameters, lora_request=self.adapter
             )
         except ValueError as error:
-            raise EngineError(
+            raise PromptRefused(
+                prompt.key,
                 f"prompt {prompt.key} is refused by vllm ({' '.join(str(error).split())}); lower "
-                "max_pixels, raise max_model_len or limit_images, or pass skip_bad_rows=true"
+                "max_pixels, raise max_model_len or limit_images, or pass skip_bad_rows=true",
             ) from error
         return identifier
 
