@@ -129,6 +129,7 @@ def drop_questions(folder: Path) -> None:
         (edit(protocol__prompt="{question}"), "protocol.prompt is "),
         (edit(protocol__judge__model="gpt"), "protocol.judge.model is '' in "),
         (edit(partial=True, limit=8), "partial is true (limit 8)"),
+        (edit(partial=True, limit=None), "partial is true (not finished); finish it with its own "),
         (edit(control="shuffled"), "control is 'shuffled'"),
         (edit(name=None, protocol=None), "'protocol' is no mapping"),
         (drop_questions, "4 questions are in one run only, e.g. mmmu:0, mmmu:1, mmmu:2; "),

@@ -77,6 +77,12 @@ class ScoredRun:
         return control
 
     @property
+    def cut_by(self) -> str:
+        """What made a partial run partial: ``limit 8``, or ``not finished`` when it was stopped."""
+        limit = self.settings.get("limit")
+        return "not finished" if limit is None else f"limit {limit}"
+
+    @property
     def protocol(self) -> Mapping[str, Any]:
         """The protocol's fields."""
         fields: Mapping[str, Any] = self.settings["protocol"]

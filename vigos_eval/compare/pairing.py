@@ -128,7 +128,7 @@ def refuse_incomparable(
             )
         if run.settings["partial"] and not is_partial_allowed:
             raise RunFolderError(
-                f"{run.folder}: partial is true (limit {run.settings.get('limit')}); finish it with "
+                f"{run.folder}: partial is true ({run.cut_by}); finish it with "
                 "its own command, without --limit"
             )
         if len(run.gradings) > 1:

@@ -23,7 +23,7 @@ def refuse_non_score(run: ScoredRun) -> None:
         )
     if run.settings["partial"]:
         raise RunFolderError(
-            f"{run.folder}: partial is true (limit {run.settings.get('limit')}); a partial run is "
+            f"{run.folder}: partial is true ({run.cut_by}); a partial run is "
             "never exported; finish it with its own command, without --limit"
         )
 

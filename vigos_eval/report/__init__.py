@@ -129,7 +129,7 @@ def _facts(run: ScoredRun) -> Iterator[str]:
     )
     yield f"graded by {judged_by}, folder {run.folder}"
     if run.settings["partial"]:
-        yield f"PARTIAL (limit {run.settings.get('limit')}): no score of the benchmarks, never compared"
+        yield f"PARTIAL ({run.cut_by}): no score of the benchmarks, never compared"
     if len(run.gradings) > 1:
         yield (
             f"MIXED GRADING ({', '.join(run.gradings)}): grade it again with "

@@ -135,7 +135,7 @@ def compared_with_paper(run: ScoredRun, model: str, allow_ungraded: bool) -> lis
         )
     if run.settings["partial"]:
         raise RunFolderError(
-            f"{run.folder}: partial is true (limit {run.settings.get('limit')}): a partial run is "
+            f"{run.folder}: partial is true ({run.cut_by}): a partial run is "
             "never compared with the paper; finish it with its own command, without --limit"
         )
     return list(_comparisons(run, published_cells(model), allow_ungraded))
