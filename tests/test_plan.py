@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vigos_eval.cli import main
+from vigos_eval.commands import plan
 
 
 def lines(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
@@ -38,6 +39,15 @@ def test_without_the_data_the_published_sizes_are_marked_as_estimates(
     assert found["vilp_p"][:2] == ["~900", "~4,500"], "release asks ViLP five times"
     # The paper's rows: 13,778 + 2 x 900.
     assert found["total"][:2] == ["~15,578", "~77,890"]
+
+
+def test_a_benchmark_of_the_users_own_is_counted_from_its_rows_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("VIGOS_DATA_ROOT", raising=False)
+    monkeypatch.delitem(plan.PUBLISHED_QUESTIONS, "mmsi")
+    assert main(["plan", "--tasks", "mmsi"]) == 2
+    assert "mmsi has no published size; set VIGOS_DATA_ROOT" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--tokens-per-s", "--tokens-per-response"])

@@ -113,8 +113,10 @@ def planned(label: str, protocol: Protocol) -> TaskPlan:
     if not os.environ.get(ROOT_VARIABLE):
         # The hub is not asked: a plan must not download gigabytes.
         prompts = PUBLISHED_QUESTIONS.get(
-            label, PUBLISHED_QUESTIONS[label.removesuffix("_official")]
+            label, PUBLISHED_QUESTIONS.get(label.removesuffix("_official"), 0)
         )
+        if not prompts:
+            raise UserError(f"{label} has no published size; set {ROOT_VARIABLE} to count its rows")
         return TaskPlan(label, prompts, prompts * n, prompts * ASSUMED_PROMPT_TOKENS, False)
     rows = load_rows(label)
     step = max(1, len(rows) // SAMPLED_ROWS)
