@@ -10,6 +10,7 @@ from synthetic_runs import Model, write_run
 
 from vigos_eval.cli import main
 from vigos_eval.plots.scores import passes_figure, vilp_figure
+from vigos_eval.plots.shape import subgroup_figures
 from vigos_eval.plots.style import drawing
 from vigos_eval.scored_run import read_run
 
@@ -72,3 +73,18 @@ def test_a_withheld_score_is_not_drawn(tmp_path: Path) -> None:
     scored = read_run(write_run(tmp_path / "r", {"mmmu": 50}, Model(ungraded=0.3)))
     with drawing() as plt:
         assert passes_figure(plt, [scored]) is None
+
+
+def test_dots_carry_their_own_runs_name_where_a_run_lacks_the_task(tmp_path: Path) -> None:
+    runs = [
+        read_run(write_run(tmp_path / name, tasks))
+        for name, tasks in (
+            ("first", {"mmmu": 20}),
+            ("without", {"mmsi": 20}),
+            ("last", {"mmmu": 20}),
+        )
+    ]
+    with drawing() as plt:
+        (_, figure), *_ = subgroup_figures(plt, runs)
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == ["first", "last"]

@@ -67,7 +67,8 @@ def subgroup_figures(plt: Any, runs: Sequence[ScoredRun]) -> Iterator[tuple[str,
             _finish_groups(panel, task, name, groups)
             handles, names = panel.get_legend_handles_labels()
             if len(runs) > 1:
-                names = [short(run.name) for run in runs][: len(handles)]
+                # A run without this task has no dots: the label says which run's these are.
+                names = [short(runs[int(number)].name) for number in names]
                 figure.legend(handles, names, loc="outside upper left", ncols=3)
             yield f"{task.label}-by-{name}", figure
 
