@@ -21,7 +21,8 @@ from typing import Any
 from vigos_eval.errors import CheckpointError, ConfigError
 
 NAME = re.compile(r"step-(\d{6,})")
-# Settings that change no weight of the run: another value may go on from the same checkpoint.
+# Settings of memory, speed and output, not of the method: another value may go on from the same
+# checkpoint (chunk and token_budget round anew and regroup dropout's draws).
 FREE = (
     "output.",
     "evaluation.",
@@ -30,6 +31,7 @@ FREE = (
     "rollout.sleep",
     "rollout.base_url",
     "loss.chunk",
+    "optim.token_budget",
     "max_malformed_steps",
 )
 

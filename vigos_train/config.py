@@ -46,6 +46,8 @@ class OptimConfig:
         warmup_steps: Steps of linear warm-up.
         weight_decay: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm; 0 is off.
+        token_budget: Tokens per forward pass when rollouts are scored, padding included; a longer
+            sequence runs alone (ours; memory and speed only).
         gradient_checkpointing: Recompute activations (non-reentrant).
         seed: Of the adapter's start, row order, dropout and rollouts.
     """
@@ -59,6 +61,7 @@ class OptimConfig:
     warmup_steps: int = 0
     weight_decay: float = 0.0
     max_grad_norm: float = 0.1
+    token_budget: int = 16384
     gradient_checkpointing: bool = True
     seed: int = 42
 
@@ -72,6 +75,7 @@ class OptimConfig:
                 "batch_size": (self.batch_size >= 1, "be >= 1"),
                 "per_device": (self.per_device >= 1, "be >= 1"),
                 "learning_rate": (self.learning_rate > 0, "be > 0"),
+                "token_budget": (self.token_budget >= 1, "be >= 1"),
                 "max_grad_norm": (self.max_grad_norm >= 0, "be >= 0 (0 is off)"),
             },
         )
@@ -126,7 +130,7 @@ class OutputConfig:
         save_every: Optimizer steps between checkpoints; the last step is always saved.
         keep: Whole checkpoints kept.
         log_every: Optimizer steps between log lines.
-        report_to: What transformers can report to: tensorboard, wandb, mlflow, ...
+        report_to: One or several of accelerate's trackers: tensorboard, wandb, mlflow, ...
         rollouts_every: Optimizer steps between written rollouts; 0 is never.
         table_rows: Rollouts shown in the terminal's table at each of those steps.
     """

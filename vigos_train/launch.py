@@ -22,8 +22,9 @@ from vigos_train.loading import config_fields, config_text, replaced
 from vigos_train.optim import steps_in_run
 from vigos_train.parallel import Parallel, open_parallel
 from vigos_train.rollout import training_protocol
+from vigos_train.run_files import check_trackers
 from vigos_train.run_loop import AfterCheckpoint, RunLoop, TrainedRun
-from vigos_train.samplers import open_sampler
+from vigos_train.samplers import check_rollouts, open_sampler
 from vigos_train.student import Student, base_checkpoint, load_student
 from vigos_train.tensors import (
     adapter_tensors,
@@ -63,13 +64,15 @@ def train(
     if parallel.is_main:
         warn_of_missing_answers(rows)
     config.optim.accumulation(parallel.ranks)
+    check_rollouts(config, parallel)
+    check_trackers(config.output.report_to)
     if after_checkpoint is None and config.evaluation.tasks:
         from vigos_train.benchmark_runs import benchmark_runs
 
         after_checkpoint = benchmark_runs(config.evaluation, folder)
     parallel.main_first(lambda: _prepare_folder(folder, config))
     settings = config_fields(config)
-    config = _with_base(config, rows, parallel)
+    config = _with_base(config, rows, parallel, is_new=start is None)
     student = load_student(
         config.model,
         config.lora,
@@ -121,15 +124,18 @@ def _prepare_folder(folder: Path, config: TrainConfig) -> None:
     (folder / "config.yaml").write_text(config_text(config), encoding="utf-8")
 
 
-def _with_base(config: TrainConfig, rows: Rows, parallel: Parallel) -> TrainConfig:
-    """The config whose base exists: the tiny checkpoint made, the warm start done, if asked."""
+def _with_base(config: TrainConfig, rows: Rows, parallel: Parallel, *, is_new: bool) -> TrainConfig:
+    """The config whose base exists: the tiny checkpoint made, the warm start done, if asked.
+
+    A run without a checkpoint makes its base anew: one that lies there may be of other settings.
+    """
     base = Path(config.output.folder) / "base"
     if config.model.pretrained != "tiny" and not config.warm_start.steps:
         base_checkpoint(config.model)
         return config
     from vigos_train.warm_start import make_base
 
-    if not base.is_dir():
+    if is_new or not base.is_dir():
         parallel.main_first(lambda: make_base(config, rows, base, parallel.device))
     return replaced(config, model__pretrained=str(base), model__revision="")
 

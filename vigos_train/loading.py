@@ -28,7 +28,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path} does not exist; presets lie in configs/train/")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if values is None:
         values = {}
@@ -50,7 +50,10 @@ def _override(values: dict[str, Any], word: str) -> None:
         if not isinstance(inner, dict):
             raise ConfigError(f"--set {word!r}: {section!r} is a value, not a section")
         place = inner
-    place[last] = yaml.safe_load(text) if text else ""
+    try:
+        place[last] = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {word!r}: the value is not YAML; put it in quotes") from error
 
 
 def record_from(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:
@@ -88,6 +91,7 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} is {value!r}; use one of {allowed}")
         return value
     if origin is tuple:
+        value = [value] if isinstance(value, str) else value  # report_to: wandb
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise ConfigError(f"{where} is {value!r}; it must be a list of texts")
         return tuple(value)

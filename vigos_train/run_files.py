@@ -3,7 +3,7 @@
 <folder>/config.yaml      every setting, defaults included: load_config reads it back
 <folder>/log.jsonl        one line per logged step or evaluation
 <folder>/rollouts.jsonl   texts with spans and KL per segment, every so many steps
-<folder>/tracked/         what report_to's trackers write (TensorBoard)
+<folder>/tracked/         what TensorBoard writes; W&B writes <folder>/wandb/
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vigos_train.config import OutputConfig
 from vigos_train.rollout import Rollout
 from vigos_train.scoring import SegmentKl
 
+COLUMNS = ("row", "text", "reference", "format", "mean KL")
 SHOWN = ("loss", "format_rate", "match_rate", "length_mean", "seconds")
 
 
@@ -66,8 +67,12 @@ class RunFiles:
         with (self.folder / "rollouts.jsonl").open("a", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        cells = [_cells(line) for line in lines]
+        for tracker in self.trackers:
+            if hasattr(tracker, "log_table"):  # W&B and ClearML show tables
+                tracker.log_table("rollouts", list(COLUMNS), cells, step=step)
         if self.output.table_rows:
-            _print_table(step, lines[: self.output.table_rows])
+            _print_table(step, cells[: self.output.table_rows])
 
     def close(self) -> None:
         """End the bar and the trackers."""
@@ -106,7 +111,7 @@ def open_run_files(
     """Start or go on with a run's files: what was logged after step `done` is dropped.
 
     Raises:
-        ConfigError: output.report_to names a tracker that does not exist or is not installed.
+        ConfigError: W&B does not start; for the names of trackers see `check_trackers`.
     """
     for name in ("log.jsonl", "rollouts.jsonl"):
         _keep_until(folder / name, done)
@@ -115,31 +120,69 @@ def open_run_files(
         from tqdm import tqdm
 
         bar = tqdm(total=total, initial=done, unit="step")
-    return RunFiles(folder, output, _trackers(folder, output.report_to, settings), bar)
+    return RunFiles(folder, output, _trackers(folder, output.report_to, settings, done), bar)
 
 
-def _trackers(folder: Path, names: Sequence[str], settings: Mapping[str, Any]) -> list[Any]:
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse, before anything is spent, a tracker that does not exist or is not installed.
+
+    Raises:
+        ConfigError: output.report_to names such a one.
+    """
     if not names:
-        return []
+        return
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     installed = {str(name.value) for name in get_available_trackers()}
-    flat = {k: v if isinstance(v, int | float | str) else str(v) for k, v in settings.items()}
-    found = []
     for name in names:
         if name not in LOGGER_TYPE_TO_CLASS:
             raise ConfigError(
-                f"output.report_to {name!r} does not exist; use {', '.join(LOGGER_TYPE_TO_CLASS)}"
+                f"output.report_to {name!r} does not exist; use {', '.join(LOGGER_TYPE_TO_CLASS)}, "
+                "or [] for none"
             )
         if name not in installed:
             raise ConfigError(f"output.report_to {name!r} is not installed: pip install {name}")
+
+
+def _trackers(
+    folder: Path, names: Sequence[str], settings: Mapping[str, Any], done: int
+) -> list[Any]:
+    if not names:
+        return []
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    flat = {k: v if isinstance(v, int | float | str) else str(v) for k, v in settings.items()}
+    found = []
+    for name in names:
         kind = LOGGER_TYPE_TO_CLASS[name]
-        place = {"logging_dir": str(folder)} if kind.requires_logging_directory else {}
-        tracker = kind("tracked" if place else "vigos", **place)
-        tracker.start()
+        own: dict[str, Any] = {}
+        if kind.requires_logging_directory:
+            own = {"logging_dir": str(folder)}
+        if name == "tensorboard":
+            own["purge_step"] = done + 1  # what a killed process logged beyond its checkpoint
+        if name == "wandb":
+            own = {"name": folder.name, "dir": str(folder)}
+        tracker = kind("tracked" if kind.requires_logging_directory else "vigos", **own)
+        _start(name, tracker)
         tracker.store_init_configuration(flat)
         found.append(tracker)
     return found
+
+
+def _start(name: str, tracker: Any) -> None:
+    """Start a tracker; what W&B refuses (no login, no network) is the user's to mend."""
+    if name != "wandb":
+        tracker.start()
+        return
+    from wandb.errors import Error
+
+    try:
+        tracker.start()
+    except Error as error:
+        raise ConfigError(
+            f"output.report_to wandb does not start ({' '.join(str(error).split())}); log in with "
+            "`wandb login`, or set WANDB_MODE=offline"
+        ) from error
 
 
 def _keep_until(path: Path, step: int) -> None:
@@ -157,18 +200,22 @@ def _short(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {numbers[name]:.3g}" for name in SHOWN if name in numbers)
 
 
-def _print_table(step: int, lines: Sequence[Mapping[str, Any]]) -> None:
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    """One rollout as a row of the table (`COLUMNS`)."""
+    kl = "\n".join(f"{name} {value:.3f}" for name, value in line["kl"].items())
+    state = "valid" if line["is_valid"] else f"lacks {line['missing']}"
+    return [line["row"], line["text"], line["answer"], state, kl]
+
+
+def _print_table(step: int, rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=f"rollouts of step {step}", title_justify="left")
-    for name in ("row", "text", "reference", "format", "mean KL"):
+    for name in COLUMNS:
         table.add_column(name, overflow="fold")
-    for line in lines:
-        kl = "\n".join(f"{name} {value:.3f}" for name, value in line["kl"].items())
-        state = "valid" if line["is_valid"] else f"lacks {line['missing']}"
+    for row in rows:
         # Text, not markup: what a model writes must not colour the screen or break the table.
-        cells = (line["row"], line["text"][:600], line["answer"][:80], state, kl)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(cell[:600]) for cell in row))
     Console(stderr=True).print(table)

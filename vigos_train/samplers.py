@@ -144,23 +144,13 @@ def open_sampler(
         parallel: The main rank talks to servers about adapters.
 
     Raises:
-        ConfigError: Vision adapters with an engine that swaps adapters, or FSDP with hf.
+        ConfigError: See `check_rollouts`.
         EngineError: The engine cannot run here.
     """
+    check_rollouts(config, parallel)
     how = config.rollout
-    if how.engine == "hf" and parallel.kind == "fsdp":
-        raise ConfigError(
-            "rollout.engine: hf with FSDP would gather every layer for every token; use "
-            "rollout.engine: vllm or server"
-        )
     if how.engine == "hf":
         return OwnSampler(student, how.window)
-    if config.lora.train_vision:
-        raise ConfigError(
-            f"lora.train_vision with rollout.engine: {how.engine} would roll out without the "
-            "vision adapter (vllm serves adapters of the language model only); use "
-            "rollout.engine: hf"
-        )
     settings = engine_settings(config)
     engine: AdapterEngine
     if how.engine == "server":
@@ -173,6 +163,33 @@ def open_sampler(
         with only_own_gpu():
             engine = VLLMEngine.load(settings)
     return EngineSampler(engine, hand_over, folder)
+
+
+def check_rollouts(config: TrainConfig, parallel: Parallel) -> None:
+    """Refuse an engine that cannot serve this run, before a model is loaded.
+
+    Raises:
+        ConfigError: FSDP with hf, vision adapters with an engine that swaps adapters, or more
+            GPUs per engine than a rank has.
+    """
+    how = config.rollout
+    if how.engine == "hf" and parallel.kind == "fsdp":
+        raise ConfigError(
+            "rollout.engine: hf with FSDP would gather every layer for every token; use "
+            "rollout.engine: vllm or server"
+        )
+    if how.engine != "hf" and config.lora.train_vision:
+        raise ConfigError(
+            f"lora.train_vision with rollout.engine: {how.engine} would roll out without the "
+            "vision adapter (vllm serves adapters of the language model only); use "
+            "rollout.engine: hf"
+        )
+    if how.engine == "vllm" and how.tensor_parallel_size > 1 and parallel.ranks > 1:
+        raise ConfigError(
+            f"rollout.tensor_parallel_size {how.tensor_parallel_size} with {parallel.ranks} ranks: "
+            "every rank's engine has that rank's GPU alone; use 1, or rollout.engine: server for "
+            "an engine over several GPUs"
+        )
 
 
 def engine_settings(config: TrainConfig) -> EngineSettings:

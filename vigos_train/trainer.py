@@ -45,8 +45,6 @@ from vigos_train.updates import Update, open_update
 
 Part = tuple[ScoredPart, list[int], dict[Segment, int]]
 """A student pass, the numbers of its rollouts, and the counts its sums are divided by."""
-# Tokens per forward pass, padding included.
-TOKENS = 16384
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ class Trainer:
             yield part or (next(score(self.student.model, [], self.config.loss)), [], {})
 
     def _own_parts(self, rollouts: Sequence[Rollout]) -> Iterator[Part]:
-        loss, model = self.config.loss, self.student.model
+        loss, model, budget = self.config.loss, self.student.model, self.config.optim.token_budget
         is_sharded = self.parallel.kind == "fsdp"
         for numbers, counts in self.micro_batches(rollouts):
             rows = [rollouts[i].scoring_row for i in numbers]
@@ -224,7 +222,7 @@ class Trainer:
                 teachers = 2 if self.config.method == "vigos" else 1
                 idle = min(self.student.stops)
                 rows = lockstep_rows(rows, self.config.optim.per_device, teachers, idle)
-            for part in score(model, rows, loss, token_budget=1 if is_sharded else TOKENS):
+            for part in score(model, rows, loss, token_budget=1 if is_sharded else budget):
                 yield part, numbers, counts
 
     def compute_loss(self, part: ScoredPart, counts: dict[Segment, int]) -> torch.Tensor:

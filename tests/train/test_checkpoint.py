@@ -138,7 +138,12 @@ def test_other_settings_are_named(change: dict[str, object], named: str) -> None
 
 def test_settings_that_move_no_weight_may_change() -> None:
     now = replaced(
-        TrainConfig(), output__log_every=7, evaluation__every=3, rollout__base_url="", loss__chunk=8
+        TrainConfig(),
+        output__log_every=7,
+        evaluation__every=3,
+        rollout__base_url="",
+        loss__chunk=8,
+        optim__token_budget=4096,
     )
     check_same_settings(config_fields(TrainConfig()), config_fields(now), Path("run"))
 

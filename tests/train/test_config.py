@@ -88,7 +88,7 @@ def test_every_preset_loads_and_opens_with_the_command_that_runs_it() -> None:
         pytest.param("lora:\n  rank: true", "must be a whole number", id="bool-is-no-number"),
         pytest.param("optim:\n  learning_rate: fast", "must be a number", id="no-number"),
         pytest.param("lora: 8", "must be a section", id="value-for-section"),
-        pytest.param("lora:\n  targets: q_proj", "must be a list of texts", id="text-for-list"),
+        pytest.param("lora:\n  targets: 7", "must be a list of texts", id="number-for-list"),
         pytest.param("rollout:\n  top_p: 1.5", "rollout.top_p is 1.5", id="out-of-range"),
         pytest.param("rollout:\n  engine: server", "rollout.base_url", id="server-without-url"),
         pytest.param(
@@ -117,6 +117,16 @@ def test_a_set_word_wins_over_the_file(tmp_path: Path) -> None:
     config = load_config(path, ["optim.seed=7", "method=opsd", "loss.boundary_clip=null"])
     assert (config.optim.seed, config.optim.batch_size) == (7, 8)
     assert (config.method, config.loss.boundary_clip) == ("opsd", None)
+
+
+def test_a_list_may_be_written_as_its_only_text(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "output:\n  report_to: wandb"))
+    assert config.output.report_to == ("wandb",)
+
+
+def test_a_set_word_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--set 'data.source=\[': the value is not YAML"):
+        load_config(written(tmp_path, ""), ["data.source=["])
 
 
 def test_the_saved_config_reads_back_as_the_same_run(tmp_path: Path) -> None:

@@ -270,6 +270,18 @@ def test_an_unknown_tracker_lists_the_known(tmp_path: Path, tiny_folder: Path) -
     config = greedy(tmp_path, tiny_folder, output__report_to=("tensorbord",))
     with pytest.raises(ConfigError, match=r"'tensorbord' does not exist; use .*tensorboard"):
         train(config)
+    assert not Path(config.output.folder).exists()  # said before anything is made
+
+
+def test_a_new_run_never_takes_a_base_that_an_unfinished_one_left(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    config = greedy(tmp_path, tiny_folder, model__pretrained="tiny", optim__max_steps=1)
+    left = Path(config.output.folder) / "base"
+    left.mkdir(parents=True)
+    (left / "config.json").write_text("{}")  # of other settings, perhaps of another warm start
+    train(config)
+    assert "qwen2_5_vl" in (left / "config.json").read_text()
 
 
 def test_rows_without_answer_are_counted_at_the_start(

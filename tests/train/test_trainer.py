@@ -319,6 +319,29 @@ def test_vision_adapters_need_the_hf_engine(tmp_path: Path, tiny_folder: Path) -
         open_sampler(config, None, lambda *_: None, tmp_path, open_parallel())  # type: ignore[arg-type]
 
 
+def test_an_engine_over_several_gpus_is_refused_where_each_rank_has_one(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from vigos_train.samplers import check_rollouts
+
+    config = small_config(
+        tmp_path, tmp_path, rollout__engine="vllm", rollout__tensor_parallel_size=2
+    )
+    with pytest.raises(ConfigError, match=r"tensor_parallel_size 2 with 8 ranks.*server"):
+        check_rollouts(config, SimpleNamespace(kind="plain", ranks=8))  # type: ignore[arg-type]
+    check_rollouts(config, SimpleNamespace(kind="plain", ranks=1))  # type: ignore[arg-type]
+
+
+def test_the_token_budget_splits_a_micro_batch_into_student_passes(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    trainer = trainer_of(small_config(tmp_path, tiny_folder))
+    rollouts = trainer.rollouts(trainer.asked_rows()[0])
+    assert len(list(trainer.parts(rollouts))) == 1
+    tight = trainer_of(small_config(tmp_path, tiny_folder, optim__token_budget=1))
+    assert len(list(tight.parts(rollouts))) == len(rollouts) == 4
+
+
 def test_targets_that_match_nothing_are_refused(tmp_path: Path, tiny_folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"query_proj match no layer"):
         student_of(small_config(tmp_path, tiny_folder, lora__targets=("query_proj",)))
