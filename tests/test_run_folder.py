@@ -10,7 +10,14 @@ import pytest
 
 from vigos_eval.errors import RunFolderError
 from vigos_eval.protocol import JudgeSettings, load_protocol, with_overrides
-from vigos_eval.run_folder import RunDescription, TaskFacts, close_run, open_run, write_text
+from vigos_eval.run_folder import (
+    RunDescription,
+    TaskFacts,
+    close_run,
+    open_run,
+    record_engine,
+    write_text,
+)
 
 FACTS = TaskFacts("paper", "zli12321/MMMU", None, "test", 10, 5)
 RUN = RunDescription(
@@ -53,6 +60,25 @@ def test_another_run_is_refused_and_the_field_named(
         open_run(tmp_path, other, started="t")
     assert names in str(refused.value)
     assert "run=DIR" in str(refused.value)
+
+
+def engine(folder: Path) -> str:
+    name: str = json.loads((folder / "run.json").read_text())["engine"]
+    return name
+
+
+def test_a_run_says_which_engine_auto_was_and_whether_another_went_on(tmp_path: Path) -> None:
+    auto = replace(RUN, engine="auto")
+    open_run(tmp_path, auto, started="t")
+    record_engine(tmp_path, "vllm")
+    assert engine(tmp_path) == "vllm"
+    record_engine(tmp_path, "hf")
+    assert engine(tmp_path) == "hf", "vllm never answered"
+    (tmp_path / "completions.jsonl").write_text("{}\n")
+    open_run(tmp_path, auto, started="t")
+    assert engine(tmp_path) == "hf", "a finished run that is only graded again keeps its engine"
+    record_engine(tmp_path, "vllm")
+    assert engine(tmp_path) == "hf + vllm"
 
 
 def test_a_judge_does_not_invalidate_completions(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vigos_eval.benchmarks import sample_from_row
 from vigos_eval.controls import blind, shuffled
 from vigos_eval.ending import stop
 from vigos_eval.engines.base import Engine
-from vigos_eval.engines.open import open_engine
+from vigos_eval.engines.open import open_engine, resolved_settings
 from vigos_eval.errors import DataError, UserError
 from vigos_eval.finish import finish_run
 from vigos_eval.hosted import HostedTask, gen_overrides, hosted_tasks
@@ -35,7 +35,7 @@ from vigos_eval.records import (
     row_of,
     task_label,
 )
-from vigos_eval.run_folder import RunDescription, open_run
+from vigos_eval.run_folder import RunDescription, open_run, record_engine
 from vigos_eval.sources import checkpoint_identity, recorded_settings
 from vigos_eval.types import Sample
 
@@ -116,7 +116,7 @@ class Vigos(lmms):
                 protocol=run.protocol,
                 folder=folder,
                 journal=journal,
-                engine=lambda: self._open_engine(run.protocol),
+                engine=lambda: self._open_engine(run.protocol, folder),
                 is_skipping_bad_rows=self.settings.is_skipping_bad_rows,
                 is_saving_images=self.settings.is_saving_images,
             )
@@ -132,16 +132,17 @@ class Vigos(lmms):
             finally:
                 progress.close()
 
-    def _open_engine(self, protocol: Protocol) -> Engine:
+    def _open_engine(self, protocol: Protocol, folder: Path) -> Engine:
         if self._engine is None:
-            self._engine = open_engine(
-                replace(
-                    self.settings.engine,
-                    min_pixels=protocol.min_pixels,
-                    max_pixels=protocol.max_pixels,
-                    chat_template=protocol.chat_template,
-                )
+            settings = replace(
+                resolved_settings(self.settings.engine),
+                min_pixels=protocol.min_pixels,
+                max_pixels=protocol.max_pixels,
+                chat_template=protocol.chat_template,
             )
+            self._engine = open_engine(settings)
+            if self.rank == 0:
+                record_engine(folder, settings.engine)
         return self._engine
 
 

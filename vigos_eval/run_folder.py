@@ -17,7 +17,7 @@ from typing import Any
 
 from vigos_eval.errors import RunFolderError
 from vigos_eval.protocol import Protocol, fingerprint
-from vigos_eval.records import SCHEMA, read_run_settings
+from vigos_eval.records import SCHEMA, completion_files, read_run_settings
 
 # Recorded, never compared: the environment changes no protocol.
 RECORDED_PACKAGES = ("vigos", "lmms-eval", "torch", "transformers", "peft", "vllm", "datasets")
@@ -51,7 +51,7 @@ class RunDescription:
     Attributes:
         pretrained: The checkpoint as the user named it.
         identity: What was loaded: hub revision or weight hashes.
-        engine: The engine's name.
+        engine: The engine's name as the user gave it, `auto` included; see `record_engine`.
         protocol: How questions were asked.
         control: ``blind``, ``shuffled`` or None.
         tasks: Facts by task label.
@@ -98,6 +98,7 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
             message names the first field that differs and both values.
     """
     tasks: dict[str, Any] = {label: asdict(facts) for label, facts in run.tasks.items()}
+    engine = run.engine
     if (folder / "run.json").is_file():
         before = read_run_settings(folder)
         _refuse_other_run(folder, before, run)
@@ -109,7 +110,7 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
                     f"{folder} was asked with other data: tasks.{label}.{name}. "
                     "Use another folder: --model_args run=DIR"
                 )
-        started = before["started"]
+        started, engine = before["started"], before["engine"]
     settings = {
         "schema": SCHEMA,
         "name": run.name,
@@ -117,7 +118,7 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
         "fingerprint": run.fingerprint,
         "fingerprint_fields": run.fields,
         "model": {"pretrained": run.pretrained, **run.identity},
-        "engine": run.engine,
+        "engine": engine,
         "control": run.control,
         "tasks": dict(sorted(tasks.items())),
         "versions": installed_versions(),
@@ -142,6 +143,19 @@ def close_run(folder: Path, asked: Mapping[str, int], skipped: int) -> None:
         limit=max(facts["asked"] for facts in short) if short else None,
         skipped=skipped,
     )
+    write_json(folder / "run.json", settings)
+
+
+def record_engine(folder: Path, name: str) -> None:
+    """Note in run.json which engine answers from now on: what `auto` meant, beside earlier ones.
+
+    A resumed run may have two, joined by `` + ``: their texts differ at the same seed.
+    """
+    settings = dict(read_run_settings(folder))
+    is_begun = any(path.stat().st_size for path in completion_files(folder))
+    earlier = settings["engine"].split(" + ") if is_begun else []
+    names = dict.fromkeys([*earlier, name])
+    settings["engine"] = " + ".join(each for each in names if each != "auto")
     write_json(folder / "run.json", settings)
 
 
