@@ -192,7 +192,7 @@ def _row(share: float, name: str, marks: Sequence[dict[str, float]]) -> str:
 
 
 def save_figure(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Aligned against conflict accuracy over the steps, mean over seeds, a panel per share."""
+    """A column per share of usual pictures; below the trade-off, conflict accuracy over the steps."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -200,33 +200,48 @@ def save_figure(lines: Sequence[dict[str, Any]], path: Path) -> None:
 
     shares = [share for share in SHARES if any(line["aligned"] == share for line in lines)]
     figure, panels = pyplot.subplots(
-        1, len(shares), figsize=(5.2 * len(shares) + 2.4, 4.4), squeeze=False, layout="constrained"
+        2, len(shares), figsize=(4.8 * len(shares) + 2.4, 7.2), squeeze=False, layout="constrained"
     )
-    styles = {"token": "-", "vocab": "--", "none": ":"}
-    colors = {("opsd", "student"): "#888888", ("vigos", "student"): "#1f77b4"}
-    for share, panel in zip(shares, panels[0], strict=True):
+    for column, share in enumerate(shares):
+        trade_off, over_steps = panels[:, column]
         for arm in arms([share]):
             curves = [line["curve"] for line in lines if arm_of(line) == arm]
-            if not curves:
-                continue
-            x, y = ([_mean(curves, key, i) for i in range(len(curves[0]))] for key in AXES)
-            color = colors.get((arm.method, arm.reasoning_prefix), "#d95f02")
-            panel.plot(x, y, styles[arm.clip_mode], color=color, label=arm.name, lw=1.6)
-            panel.plot(x[-1:], y[-1:], "o", color=color, ms=5)
-        panel.plot(x[:1], y[:1], "s", color="black", ms=6, label="base")
-        panel.set(title=f"{share:.0%} of the training pictures as usual", ylabel="aligned, %")
-        panel.set(xlabel="conflict, % answered right", xlim=(0, 102), ylim=(0, 102))
-        panel.grid(alpha=0.25)
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right", fontsize=8)
+            if curves:
+                draw_arm(trade_off, over_steps, arm, curves)
+        start = [statistics.mean(curve[0][key] for curve in curves) * 100 for key in AXES]
+        trade_off.plot(*start, "s", color="black", ms=6, zorder=5)
+        trade_off.set(title=f"{share:.0%} of the training pictures as usual", ylabel="aligned, %")
+        trade_off.set(xlabel="conflict, %", xlim=(0, 103))
+        over_steps.set(xlabel="optimizer steps", ylabel="conflict, %", ylim=(0, 103))
+        trade_off.grid(alpha=0.25)
+        over_steps.grid(alpha=0.25)
+    figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside right", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 AXES = ("conflict", "aligned")
+STYLES = {"token": ("-", "o"), "vocab": ("--", "v"), "none": (":", "D")}
+COLORS = {("vigos", "student"): "#1f77b4", ("vigos", "none"): "#d95f02"}
 
 
-def _mean(curves: Sequence[Sequence[dict[str, float]]], key: str, place: int) -> float:
-    return 100 * statistics.mean(curve[place][key] for curve in curves)
+def draw_arm(
+    trade_off: Any, over_steps: Any, arm: Arm, curves: Sequence[Sequence[dict[str, float]]]
+) -> None:
+    """One arm's mean over seeds; a large mark at its end, a pale one at the end of every seed."""
+    line, mark = STYLES[arm.clip_mode]
+    color = COLORS.get((arm.method, arm.reasoning_prefix), "#888888")
+    steps = [here["step"] for here in curves[0]]
+    conflict, aligned = (
+        [[100 * curve[i][key] for curve in curves] for i in range(len(steps))] for key in AXES
+    )
+    x, y = ([statistics.mean(seeds) for seeds in each] for each in (conflict, aligned))
+    trade_off.scatter(conflict[-1], aligned[-1], s=14, marker=mark, color=color, alpha=0.35, lw=0)
+    trade_off.plot(x, y, line, color=color, lw=1.6)
+    trade_off.plot(x[-1], y[-1], mark, color=color, ms=7)
+    low, high = ([edge(seeds) for seeds in conflict] for edge in (min, max))
+    over_steps.fill_between(steps, low, high, color=color, alpha=0.08, lw=0)
+    over_steps.plot(steps, x, line + mark, color=color, lw=1.6, ms=5, label=arm.name)
 
 
 def main(words: Sequence[str] | None = None) -> None:
