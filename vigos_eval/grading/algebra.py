@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 
+from vigos_eval.grading.number import CHANGING
 from vigos_eval.grading.tree import Node
 
 POINTS = 4
@@ -100,11 +101,12 @@ class _Valuer:
 
     def product(self, node: Node) -> Value:
         left, right = node.args
-        # "10 chocolate candies": a noun after a number does not change it.
-        if right.kind == "word":
-            return self.of(left)
-        if left.kind == "word":
-            return self.of(right)
+        # "10 chocolate candies": a noun beside a number does not change it; "more than" does.
+        if "word" in (left.kind, right.kind):
+            word, other = (right, left) if right.kind == "word" else (left, right)
+            if CHANGING.intersection(word.text.split()):
+                raise ValueFault(f"{word.text!r} beside a number")
+            return self.of(other)
         return _both(self.of(left), self.of(right), lambda a, b: a * b)
 
     def symbol(self, name: str) -> Value:
@@ -196,7 +198,7 @@ def power(base: Value, exponent: Value) -> Value:
 
 
 def factorial(number: Value) -> Value:
-    """number!, for whole numbers up to 170.
+    """number!, for numbers up to 170.
 
     Raises:
         ValueFault: Not such a number.
@@ -206,6 +208,8 @@ def factorial(number: Value) -> Value:
         or number.denominator != 1
         or not 0 <= number <= MAX_FACTORIAL
     ):
+        if isinstance(number, complex) and not number.imag and -1 < number.real <= MAX_FACTORIAL:
+            return complex(math.gamma(number.real + 1))  # a symbol at a sample point
         raise ValueFault("a factorial beyond the limits")
     return Fraction(math.factorial(int(number)))
 

@@ -17,7 +17,7 @@ from vigos_eval.grading.surface import INVISIBLE_ENDS, compact, undressed
 from vigos_eval.grading.word import same_word, vilp_rule
 from vigos_eval.types import AnswerKind, Outcome, Sample, Verdict
 
-GRADER_VERSION = 1
+GRADER_VERSION = 2
 """Part of the grading fingerprint: raised whenever a rule changes a verdict."""
 
 MAX_TEXT_CHARS = 20_000

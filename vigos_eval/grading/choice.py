@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from itertools import zip_longest
 
+from vigos_eval.grading.denial import is_denial, without_denied
+from vigos_eval.grading.expression import same_expression
 from vigos_eval.grading.number import parse_quantity, stated_quantity
 from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
 from vigos_eval.grading.units import unit_factor
@@ -36,7 +38,11 @@ LETTER_LIST = re.compile(
     re.IGNORECASE,
 )
 SINGLE = re.compile(r"\b([A-Z])\b")
+MAX_FORMULA_CHARS = 120
+# Two words in a row that no command and no unit makes.
+PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}\s+[A-Za-z]{2,}")
 SPOKEN = re.compile(r"[^\W\d_]{2}")
+REASON = re.compile(r"(?:because|since|as)\b", re.IGNORECASE)
 WORDS = re.compile(r"[^\W_]+")
 
 
@@ -138,7 +144,7 @@ def named_options(answer: str, options: tuple[str, ...]) -> set[int]:
             return _led(index, match[5], options)
     if (match := LETTER_LIST.fullmatch(text)) and _all_letters(text, count):
         return _all_letters(text, count)
-    return _by_text(answer, options) or _letters_in(text, count)
+    return _by_text(answer, options) or _letters_in(without_denied(text), count)
 
 
 def _led(index: int, rest: str, options: tuple[str, ...]) -> set[int]:
@@ -159,7 +165,15 @@ def _led(index: int, rest: str, options: tuple[str, ...]) -> set[int]:
     if compact(options[index]) and compact(options[index]) in compact(rest):
         return {index}
     known = words & set(WORDS.findall(folded(options[index])))
-    if len(words) <= 3 or 2 * len(known) >= len(words) or _number_equal(rest, options[index]):
+    if 2 * len(known) >= len(words) or _number_equal(rest, options[index]):
+        return {index}
+    meant = without_denied(rest)
+    changed = {
+        i for i in _letters_in(meant, len(options)) if LETTERS[i] == meant.rstrip(" .)")[-1:]
+    }
+    if changed - {index}:
+        return {index} | changed  # "B. no wait, C"
+    if REASON.match(rest) or len(words) <= 3:
         return {index}
     inside = _by_text(rest, options)
     # A letter followed by a text that is not its option's is not an answer to this question:
@@ -219,18 +233,29 @@ def _by_text(answer: str, options: tuple[str, ...]) -> set[int]:
         return set()
     if found := {i for i, text in enumerate(options) if _number_equal(answer, text)}:
         return found
+    if found := _same_formulas(answer, options):
+        return found
     word = f" {folded(answer)} "
     said = {
         i: text
         for i, text in enumerate(_option_forms(options)[1])
         if f" {text} " in word and SPOKEN.search(text) and is_wordy(options[i])
     }
+    if said and (kept := f" {folded(without_denied(answer))} ") != word:
+        said = {i: text for i, text in said.items() if f" {text} " in kept or is_denial(options[i])}
     # "red" inside "dark red" is not named when "dark red" is.
     return {
         i
         for i, text in said.items()
         if not any(j != i and text != other and text in other for j, other in said.items())
     }
+
+
+def _same_formulas(answer: str, options: tuple[str, ...]) -> set[int]:
+    """Options that state the answer's value in another form: x/2 for a half of x, 1/4 for 25 %."""
+    if len(answer) > MAX_FORMULA_CHARS or PROSE.search(undressed(answer)):
+        return set()
+    return {i for i, text in enumerate(options) if same_expression(text, answer)}
 
 
 def _number_equal(answer: str, option: str) -> bool:

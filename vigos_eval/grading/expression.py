@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from vigos_eval.grading.measured import without_units
 from vigos_eval.grading.members import Item, read
 from vigos_eval.grading.number import parse_quantity
 from vigos_eval.grading.same_number import same_quantity
-from vigos_eval.grading.scalar import same_scalar
+from vigos_eval.grading.scalar import same_scalar, speaks_of
 from vigos_eval.grading.sets import real_set, same_set
 from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
 from vigos_eval.grading.tree import Node, SyntaxFault
@@ -35,6 +36,9 @@ def same_expression(gold: str, answer: str, question: str = "") -> bool | None:
         return same_quantity(left, right)
     if _decimal_comma(gold, answer):
         return True
+    if (bare := without_units(gold, answer, question)) is None:
+        return False
+    gold, answer = bare
     try:
         golds, answers = read(gold), read(answer)
     except SyntaxFault:
@@ -112,8 +116,8 @@ def _one_against_many(golds: Sequence[Item], answers: Sequence[Item], question: 
         parts: Sequence[Node] = node.args
     elif node.kind == "seq" and len(node.args) == len(many):
         parts = node.args
-    elif node.kind == "matrix" and sum(len(row.args) for row in node.args) == len(many):
-        parts = [cell for row in node.args for cell in row.args]
+    elif node.kind == "matrix" and (vector := _vector(node)) is not None:
+        parts = vector
     else:
         return False
     return len(parts) == len(many) and all(
@@ -148,9 +152,13 @@ def _matched(
 
 def same_item(gold: Item, answer: Item, question: str) -> bool:
     """Whether two members are the same value; names matter only where both name variables of one kind."""
-    return same_node(
-        gold.node, answer.node, question, is_function="(" in gold.label and "(" in answer.label
-    )
+    names = (gold.label, answer.label)
+    # Asked for x, y = 3 is no answer; asked for a length, x = 3 is one.
+    are_letters = all(len(name) == 1 for name in names)
+    if are_letters and names[0] != names[1] and speaks_of(question, gold.label):
+        return False
+    is_function = all("(" in name for name in names)
+    return same_node(gold.node, answer.node, question, is_function=is_function)
 
 
 def same_node(gold: Node, answer: Node, question: str, *, is_function: bool = False) -> bool:
@@ -166,10 +174,14 @@ def same_node(gold: Node, answer: Node, question: str, *, is_function: bool = Fa
         sets = [real_set(gold), real_set(answer)]
         if sets[0] is not None and sets[1] is not None:
             return same_set(sets[0], sets[1])
-    if "matrix" in kinds and all(node.kind == "matrix" for node in (gold, answer)):
-        return len(gold.args) == len(answer.args) and all(
-            same_node(a, b, question) for a, b in zip(gold.args, answer.args, strict=True)
-        )
+    if "matrix" in kinds:
+        ours, theirs = _rows(answer), _rows(gold)
+        if ours is not None and theirs is not None:
+            return [len(row) for row in ours] == [len(row) for row in theirs] and all(
+                same_node(a, b, question)
+                for row, other in zip(theirs, ours, strict=True)
+                for a, b in zip(row, other, strict=True)
+            )
     if vectors[0] is not None and vectors[1] is not None:
         return len(vectors[0]) == len(vectors[1]) and all(
             same_node(a, b, question) for a, b in zip(vectors[0], vectors[1], strict=True)
@@ -178,9 +190,19 @@ def same_node(gold: Node, answer: Node, question: str, *, is_function: bool = Fa
         return same_items(
             [Item("", n) for n in gold.args], [Item("", n) for n in answer.args], question
         )
-    if "set" in kinds and len(gold.args) == len(answer.args) == 1:
-        gold, answer = (n.args[0] if n.kind == "set" else n for n in (gold, answer))
+    gold, answer = (
+        n.args[0] if n.kind == "set" and len(n.args) == 1 else n for n in (gold, answer)
+    )
     return same_scalar(gold, answer, question, is_function=is_function)
+
+
+def _rows(node: Node) -> list[tuple[Node, ...]] | None:
+    """The rows of a matrix, also of one written as a list of lists."""
+    if node.kind == "matrix" or (
+        node.kind == "seq" and node.args and all(part.kind == "seq" for part in node.args)
+    ):
+        return [row.args for row in node.args]
+    return None
 
 
 def _vector(node: Node) -> tuple[Node, ...] | None:

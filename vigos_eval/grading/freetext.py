@@ -16,6 +16,10 @@ NEGATION = re.compile(
     r"\b(?:not|no|never|neither|nor|isnt|wasnt|arent|werent|dont|doesnt|didnt|cannot|cant|unlike|rather than"
     r"|instead of|except|unclear|unknown|unsure|false|incorrect|wrong)\b"
 )
+# What makes another statement of the number or name behind it.
+BOUND = re.compile(r"\b(?:before|after|until|since|than|least|most|under|over|near)\s*$")
+EITHER = re.compile(r"\bor\s+(?:\w+\s+){0,2}$")
+OR_ELSE = re.compile(r"\s+or\b")
 LEADING = re.compile(r"^(?:the|an?)\s+")
 
 
@@ -66,13 +70,14 @@ def _says(part: str, answer: str, question: str) -> bool:
         return False
     if set(_members(part)) == set(_members(answer)):
         return True
-    match = re.search(rf"(?<![\w]){re.escape(wanted)}(?![\w])", text)
+    match = re.search(rf"(?<!\w)(?<!\w[.%/-]){re.escape(wanted)}(?!\w|[.%/-]\w)", text)
     if match is None or len(answer) > MAX_STATEMENT_CHARS:
         return False
     # An answer that repeats the question's words has not answered with them.
     if f" {wanted} " in f" {folded(question)} ":
         return False
-    return (
-        NEGATION.search(text[: match.start()]) is None
-        and NEGATION.search(text[match.end() :]) is None
-    )
+    before, after = text[: match.start()], text[match.end() :]
+    if NEGATION.search(before) or NEGATION.search(after) or BOUND.search(before):
+        return False
+    # "1989 or 1990" names both; "or" that the gold itself says is the gold's.
+    return not EITHER.search(before) and not OR_ELSE.match(after)

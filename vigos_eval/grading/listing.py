@@ -27,7 +27,7 @@ def members(text: str) -> tuple[str, ...]:
     inner = undressed(bare)
     if inner[:1] in "[({" and inner[-1:] in "])}":
         inner = inner[1:-1]
-    parts = re.split(r"\s*[,;]\s*(?:and\b)?\s*|\s+and\s+", inner)
+    parts = re.split(r"\s*[,;]\s*(?:and\b)?\s*|\s+(?:and|\\?&)\s+", inner)
     return tuple(part.strip("'\" ") for part in parts if part.strip("'\" "))
 
 
@@ -38,4 +38,6 @@ def same_list(gold: str, answer: str, equal: Callable[[str, str], bool]) -> bool
     (True, False)
     """
     golds, answers = members(gold), members(answer)
+    if len(golds) != len(answers) and (spaced := re.sub(r"(?<=[0-9]),(?=[0-9]{3}\b)", "", answer)):
+        answers = members(spaced)  # 1,000 and 2,000 are two numbers
     return len(golds) == len(answers) and all(map(equal, golds, answers))

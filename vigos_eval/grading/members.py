@@ -23,6 +23,12 @@ REMARK = re.compile(
 )
 
 
+# "k pi, k in Z": what kind of letter k is.
+PARAMETER = re.compile(r"(?<=\S)\s*[,(]\s*[a-z]\s*\\in\s*\\mathbb\s*\{?\s*[ZN]\s*\}?\s*\)?$")
+REPEATING = re.compile(r"(?<![0-9.])([0-9]{0,9})\.([0-9]{0,9})\\overline\s*\{\s*([0-9]{1,9})\s*\}")
+RATIO = re.compile(r"^([0-9]+) to ([0-9]+)$")
+
+
 @dataclass(frozen=True)
 class Item:
     """One member of an answer: what it is called ("x" of "x = 3"), and its tree."""
@@ -42,7 +48,8 @@ def read(text: str) -> tuple[Item, ...]:
     >>> [item.label for item in read(r"x_1=-2, x_2=3 \text{ for real } x")]
     ['x_1', 'x_2']
     """
-    bare = undressed(text).replace("USD ", "")
+    bare = REPEATING.sub(_repeated, undressed(text).replace("USD ", ""))
+    bare = RATIO.sub(r"\1:\2", PARAMETER.sub("", bare))
     try:
         statements = parse(bare)
     except SyntaxFault:
@@ -60,6 +67,14 @@ def read(text: str) -> tuple[Item, ...]:
         for node in written_out(statement)
     ]
     return tuple(_grouped(items))
+
+
+def _repeated(match: re.Match[str]) -> str:
+    r"""A decimal with a bar over what repeats, as a fraction: 0.1\overline{6} is 15/90."""
+    before, period = match[2], match[3]
+    below = (10 ** len(period) - 1) * 10 ** len(before)
+    above = int(match[1] + before + period) - int((match[1] + before) or 0)
+    return rf"\frac{{{above}}}{{{below}}}"
 
 
 def _computes_with_lists(node: Node) -> bool:
@@ -103,7 +118,8 @@ def label_of(node: Node) -> tuple[str, Node]:
     if _is_name(name) or (len(node.args) > 2):
         return _text(name), found
     if not free_symbols(name):
-        return "", found  # 5 + 5 = 10
+        # 3 = x is x = 3, but 5 + 5 = 10.
+        return (_text(found), name) if _is_name(found) else ("", found)
     if _is_name(found) and len(node.args) == 2:
         return _text(found), name
     return "", node
@@ -129,8 +145,9 @@ def _is_name(node: Node) -> bool:
             and right.kind == "sym"
             and left.text != right.text
             and left.text in "pqhPTHvuyAVNRS"
+            and right.text in "xyzntk"
         ):
-            return right.text in "xyzntk"
+            return True
     if node.kind in ("mul", "div"):
         return all(_is_segment(part) or part.kind == "word" for part in node.args)
     return False

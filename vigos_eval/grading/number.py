@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from vigos_eval.grading.spelled import SMALL, in_digits
 from vigos_eval.grading.surface import undressed
 from vigos_eval.grading.units import parse_unit
-from vigos_eval.grading.word import NUMBER_WORDS
 
 MAX_EXPONENT = 300
 MAX_DIGITS = 60
@@ -35,7 +35,6 @@ TIME = re.compile(
     r"([01]?[0-9]|2[0-4])\s*:\s*([0-5][0-9])(?:\s*:\s*([0-5][0-9]))?\s*(a\.?m\.?|p\.?m\.?|o'?clock)?",
     re.IGNORECASE,
 )
-RATIO = re.compile(rf"({DIGITS})\s*(?::|to)\s*({DIGITS})")
 SCALE = {
     "thousand": 10**3,
     "million": 10**6,
@@ -49,10 +48,7 @@ DEGREE = re.compile(
     r"\^\s*\{?\s*\\circ\s*\}?\s*([CF]\b)?|\\degree|degrees?\b(?:\s+(celsius|fahrenheit|[CF])\b)?|deg\b",
     re.IGNORECASE,
 )
-WORD_NUMBERS = {word: value for value, word in enumerate(NUMBER_WORDS)}
-WORD_NUMBERS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
-                 "ninety": 90, "hundred": 100, "half": 0, "none": 0}  # fmt: skip
-del WORD_NUMBERS["half"]
+WORD_NUMBERS = {**SMALL, "hundred": 100, "none": 0}
 MARKS = {"'": "ft", '"': "in", "''": "in"}
 NOUN = re.compile(r"[a-z][a-z'\-]+[.,]?|a|/")
 CHANGING = frozenset(
@@ -77,7 +73,9 @@ CHANGING = frozenset(
         "from",
     ]
 )
-STATING = re.compile(r"(?:\b(?:is|are|was|were|be|equals|by|there are)\b|[=:])\s*")
+STATING = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals|by|there are|count|see|get|have|has|find)\b|=|(?<=[A-Za-z)]):)\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -178,17 +176,24 @@ def _time(text: str) -> Quantity | None:
     hours = int(match[1])
     if half == "pm" and hours < 12:
         hours += 12
+    if half == "am" and hours == 12:
+        hours = 0
     seconds = hours * 3600 + int(match[2]) * 60 + int(match[3] or 0)
-    return Quantity(Fraction(seconds, 60), 0, "clock")
+    unit = "clock" if half.endswith("m") else "clock12" if 1 <= hours <= 12 else "clock24"
+    return Quantity(Fraction(seconds, 60), 0, unit)
 
 
 def _with_rest(match: re.Match[str], value: Fraction, decimals: int | None) -> Quantity | None:
     """The number with what stands around it: sign, currency, scale word, percent, unit, nouns."""
-    if match["sign"] == "-" or match["sign2"] == "-":
+    if (match["sign"] == "-") != (match["sign2"] == "-"):
         value = -value
     unit = CURRENCY.get((match["currency"] or "").lower(), "")
     rest = match["rest"].strip()
     word = rest.split(" ", 1)[0].lower().rstrip(".,") if rest else ""
+    # 5k is five thousand; 5 K is a temperature.
+    if rest[:1] == "k" and word == "k" and not match.string[match.start("rest") - 1].isspace():
+        word = "thousand"
+        rest = "thousand" + rest[1:]
     if word in SCALE:
         value *= SCALE[word]
         rest = rest[len(word) :].strip()
@@ -236,10 +241,12 @@ def stated_quantity(text: str) -> Quantity | None:
     (Fraction(100099, 100), None)
     """
     plain = parse_quantity(text)
-    if plain is not None or " " not in text.strip() or len(text) > 2000:
+    if plain is not None or len(text) > 2000:
         return plain
     bare = undressed(text)
+    if (spelled := in_digits(bare)) != bare:
+        return parse_quantity(spelled)
     for verb in reversed(list(STATING.finditer(bare))):
-        if (found := parse_quantity(bare[verb.end() :])) is not None:
+        if (found := parse_quantity(in_digits(bare[verb.end() :]))) is not None:
             return found
     return None

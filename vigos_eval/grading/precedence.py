@@ -34,6 +34,7 @@ STARTS = frozenset(
         "\\vec",
         "\\hat",
         "\\emptyset",
+        "\\varnothing",
         *DOTS,
     ]
 )

@@ -30,6 +30,12 @@ def same_quantity(
     """
     value = answer.value
     gold_unit = gold.unit or unit
+    if gold.unit.startswith("clock") and answer.unit.startswith("clock"):
+        # 2:30 beside 2:30 PM is the same time, beside 14:30 it is another.
+        is_half_open = {gold.unit, answer.unit} == {"clock", "clock12"}
+        return (gold.value - value) % (12 * 60 if is_half_open else 24 * 60) == 0
+    if gold.unit and answer.unit and "clock" in gold.unit + answer.unit:
+        return False  # a time of the day and an amount
     if answer.unit and gold_unit and answer.unit != gold_unit:
         factor = unit_factor(answer.unit, gold_unit)
         if factor is None:
@@ -42,16 +48,23 @@ def same_quantity(
             ) or (abs(float(scaled) - float(gold.value)) <= 1e-9 * abs(float(gold.value)))
     if gold.is_percent != answer.is_percent:
         return _equal(gold, value, answer.decimals, precision) or (
-            gold.value * (Fraction(1, 100) if gold.is_percent else 1)
-            == value * (Fraction(1, 100) if answer.is_percent else 1)
+            rounded_equal(*_share(gold), *_share(answer))
         )
     return _equal(gold, value, answer.decimals, precision)
+
+
+def _share(quantity: Quantity) -> tuple[Fraction, int | None]:
+    """The value with its percent sign applied, and its decimals."""
+    if not quantity.is_percent:
+        return quantity.value, quantity.decimals
+    decimals = None if quantity.decimals is None else quantity.decimals + 2
+    return quantity.value / 100, decimals
 
 
 def _conflict(left: str, right: str) -> bool:
     """Two known units that measure different things; an unknown word conflicts with nothing."""
     a, b = parse_unit(left), parse_unit(right)
-    return a is not None and b is not None and a[0] != b[0] and "clock" not in (left, right)
+    return a is not None and b is not None and a[0] != b[0]
 
 
 def _equal(gold: Quantity, value: Fraction, decimals: int | None, precision: int | None) -> bool:

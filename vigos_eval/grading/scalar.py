@@ -10,6 +10,9 @@ from vigos_eval.grading.algebra import POINTS, ValueFault, close, free_symbols, 
 from vigos_eval.grading.same_number import rounded_equal
 from vigos_eval.grading.tree import Node
 
+ANY_NAME = frozenset("Ccjklmnpqst")
+"""Letters of parameters (n pi, t, a constant C), which may be called otherwise; y is not x."""
+
 DEGREE = math.pi / 180
 
 
@@ -85,13 +88,16 @@ def _same_renamed(gold: Node, answer: Node, question: str, is_function: bool) ->
         return False
     mine, wanted = next(iter(ours)), next(iter(theirs))
     if not is_function and (
-        _speaks_of(question, mine) or _speaks_of(question, wanted) or not question
+        not {mine, wanted} & ANY_NAME
+        or speaks_of(question, mine)
+        or speaks_of(question, wanted)
+        or not question
     ):
         return False
     return same_value(gold, answer, renamed={mine: wanted})
 
 
-def _speaks_of(question: str, name: str) -> bool:
+def speaks_of(question: str, name: str) -> bool:
     return re.search(rf"(?<![A-Za-z\\]){re.escape(name)}(?![A-Za-z])", question) is not None
 
 

@@ -38,8 +38,10 @@ TAGGED = re.compile(r"<(sup|sub)>([^<>]{1,40})</\1>", re.IGNORECASE)
 INVISIBLE_ENDS = " \t\r\n\f\v\u200b\u200c\u200d\ufeff\u2060"
 DROPPED = re.compile(
     r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\(?:displaystyle|limits|bigl?|bigr?|Bigl?|Bigr?|hspace\{[^{}]*\})(?![a-zA-Z])"
-    r"|\\[!]|\*\*|__"
+    r"|\\[!]|\*\*|__|\\+$"
 )
+# Python's power: the same space, or none, on both sides; Markdown's bold has its space outside.
+STARS = re.compile(r"(?<=[\w)}\]])(\s*)\*\*\1(?=[\w({\\+-])")
 SPACING = re.compile(
     r"(?<!\\)\\(?:qquad|quad|(?:enspace|thinspace)(?![a-zA-Z])|[,;:>~ ])|(?<!\\)~|[ \t\r\n\f\v]+"
 )
@@ -121,6 +123,8 @@ def _without_commands(text: str) -> str:
     if text.count("$") == 1:
         text = text.replace("$", "USD ")  # a lone dollar is money, a pair is mathematics
     text = MATH_MARKS.sub(" ", text)
+    if "**" in text and not text.startswith("**"):
+        text = STARS.sub("^", text)
     text = SPACING.sub(" ", DROPPED.sub(" " if "**" not in text else "", text))
     for _ in range(8):  # fonts nest: \text{\textbf{(A)}}
         text, changed = FONT.subn(lambda m: " " + m[1] + " ", text)
@@ -174,6 +178,7 @@ def is_wordy(text: str) -> bool:
     return WORDY.fullmatch(undressed(text)) is not None
 
 
+@lru_cache(maxsize=8192)
 def compact(text: str) -> str:
     r"""The undressed text without any space or brace, for comparing formulas as strings.
 

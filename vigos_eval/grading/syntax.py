@@ -127,10 +127,14 @@ class _Reader(Levels):
             return self.symbol(name)
         if "\\" + name in DOTS:
             return Node("sym", text="dots")
-        if name == "emptyset":
+        if name in ("emptyset", "varnothing"):
             return Node("set")
         if name in ("overline", "vec", "hat", "mathbb"):
-            return Node("sym", text=f"{name} {_flat(self.argument())}")
+            inside = self.argument()
+            letters = _flat(inside)
+            if name == "overline" and len(letters) > 1 and letters.isupper():
+                return inside  # the segment AB
+            return Node("sym", text=f"{name} {letters}")
         if name == "binom":
             return Node("fn", (self.argument(), self.argument()), "binom")
         raise SyntaxFault(f"unknown command \\{name}")

@@ -56,6 +56,10 @@ for _dimension, _units in _TABLE.items():
 _CASED = {"mW": ("power", 1e-3), "MW": ("power", 1e6), "mPa": ("pressure", 1e-3), "MPa": ("pressure", 1e6),
           "MV": ("voltage", 1e6), "Mg": ("mass", 1e3), "M": ("molarity", 1.0)}  # fmt: skip
 _FACTOR = re.compile(r"([A-Za-z°€£¥₹¢$]+)(?:\s*\^?\s*\{?(-?[0-9])\}?)?")
+_PER = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "fps": "ft/s"}
+_SHORT = re.compile(rf"\b(?:{'|'.join(_PER)})\b", re.IGNORECASE)
+TOKEN = re.compile(r"/|\bper\b|[A-Za-z°€£¥₹¢$]+(?:\s*\^\s*-?[0-9]|[0-9])?")
+PUNCTUATION = re.compile(r"[\s*·().\-]*")
 
 Unit = tuple[tuple[tuple[str, int], ...], float]
 """Dimensions with their powers, sorted, and the size in base units."""
@@ -77,7 +81,10 @@ def parse_unit(text: str) -> Unit | None:
     size = 1.0
     sign = 1
     pending = 1
-    for token in re.findall(r"/|\bper\b|[A-Za-z°€£¥₹¢$]+(?:\s*\^\s*-?[0-9]|[0-9])?", text):
+    text = _SHORT.sub(lambda match: _PER[match[0].lower()], text.replace("cdot", " "))
+    if PUNCTUATION.fullmatch(TOKEN.sub("", text)) is None:
+        return None
+    for token in TOKEN.findall(text):
         if token in ("/", "per"):
             sign = -1
             continue
