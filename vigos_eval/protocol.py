@@ -53,6 +53,16 @@ class JudgeSettings:
                 f"judge mode {self.mode!r} needs judge_model and judge_base_url "
                 "(an OpenAI-compatible endpoint such as http://localhost:8000/v1)"
             )
+        if self.mode != "rules" and not self.base_url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"judge_base_url is {self.base_url!r}; it starts with http:// or https:// and "
+                "ends in /v1, e.g. http://localhost:8000/v1"
+            )
+        if self.concurrency < 1 or not self.timeout_s > 0:
+            raise ConfigError(
+                f"judge_concurrency is {self.concurrency} and judge_timeout_s {self.timeout_s}; "
+                "use at least 1 call and more than 0 seconds"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,9 @@ class JudgeServer:
         dialect: How a sound reply is written: ``plain``, ``fenced``, ``reasoning``, ``latex``.
         key: The bearer token it wants; "" for any.
         has_json_mode: Refuses response_format with HTTP 400 when False.
+        refused: Names of request fields that it refuses with `refusal_status`.
+        refusal_status: HTTP status of such a refusal.
+        raw: What every reply's body is instead of a verdict; None for verdicts.
         asked: Times each user message was asked, by its text.
         replied: Times each was answered with a whole verdict.
     """
@@ -46,6 +49,9 @@ class JudgeServer:
     dialect: str = "plain"
     key: str = ""
     has_json_mode: bool = True
+    refused: tuple[str, ...] = ()
+    refusal_status: int = 400
+    raw: Any = None
     asked: Counter[str] = field(default_factory=Counter)
     replied: Counter[str] = field(default_factory=Counter)
     calls: int = 0
@@ -102,6 +108,11 @@ class JudgeServer:
             return _send(request, 401, {"error": {"message": "wrong key"}})
         if "response_format" in body and not self.has_json_mode:
             return _send(request, 400, {"error": {"message": "response_format is not supported"}})
+        if unknown := [name for name in self.refused if name in body]:
+            message = f"Unsupported parameter: {unknown[0]!r}"
+            return _send(request, self.refusal_status, {"error": {"message": message}})
+        if self.raw is not None:
+            return _send(request, 200, self.raw)
         if fault in ("429", "500"):
             return _send(
                 request, int(fault), {"error": {"message": "try later"}}, {"Retry-After": "0"}

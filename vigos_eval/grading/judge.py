@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vigos_eval.errors import ConfigError
-from vigos_eval.grading.judge_prompt import judge_messages, read_reply
+from vigos_eval.grading.judge_call import FORMS, call
+from vigos_eval.grading.judge_prompt import judge_messages
 from vigos_eval.grading.verdict_cache import VerdictCache, verdict_key
 from vigos_eval.protocol import JudgeSettings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-MAX_REPLY_TOKENS = 4096
 FAILURES_IN_A_ROW = 8
 """After so many calls in a row that failed with all their tries the judge counts as unplugged."""
 
@@ -100,7 +100,7 @@ class _Session:
     completion_tokens: int = 0
     failures_in_a_row: int = 0
     stopped: str = ""
-    is_plain: bool = False
+    form: int = 0
     verdicts: dict[str, bool] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -128,11 +128,7 @@ def judged(
     if not open_:
         return Judged(known, {}, JudgeCost(cached=len(known)))
     api_key = _api_key(settings)
-    # Its own thread: the caller may be inside a running event loop.
-    with ThreadPoolExecutor(1, "judge") as thread:
-        session = thread.submit(
-            asyncio.run, _all(open_, settings, api_key, cache, patience)
-        ).result()
+    session = _run(_all(open_, settings, api_key, cache, patience))
     cost = JudgeCost(
         session.calls,
         len(known),
@@ -141,6 +137,19 @@ def judged(
         session.completion_tokens,
     )
     return Judged({**known, **session.verdicts}, session.failures, cost)
+
+
+def _run(work: Coroutine[None, None, _Session]) -> _Session:
+    """The work's result, in a thread of its own where the caller is inside an event loop.
+
+    Everywhere else in this thread, so that Ctrl-C ends the calls in flight at once.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, "judge") as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _api_key(settings: JudgeSettings) -> str:
@@ -184,80 +193,37 @@ async def _all(
 
 async def _one(session: _Session, key: str, item: Asked) -> None:
     """One answer, tried until the judge says something readable or patience ends."""
-    reason = "not asked"
-    for attempt in range(session.patience.tries):
+    messages = judge_messages(item.question, item.options, item.gold, item.answer)
+    settings, patience = session.settings, session.patience
+    form, tries, reason = session.form, 0, "not asked"
+    while tries < patience.tries:
         if session.stopped:
             session.failures[key] = session.stopped
             return
-        said, reason, wait_s, is_final = await _call(session, item)
-        if said is not None:
+        session.calls += 1
+        reply = await call(session.client, settings.model, messages, form, settings.timeout_s)
+        session.prompt_tokens += reply.prompt_tokens
+        session.completion_tokens += reply.completion_tokens
+        reason = reply.reason
+        if reply.said is not None:
             session.failures_in_a_row = 0
-            session.verdicts[key] = said
-            session.keep(key, said)
+            # Only a form that was answered becomes everybody's: a 400 may be about this one text.
+            session.form = max(session.form, form)
+            session.verdicts[key] = reply.said
+            session.keep(key, reply.said)
             return
-        if is_final:
+        if reply.is_form_refused and form + 1 < len(FORMS):
+            form += 1
+            continue
+        if reply.is_final:
             break
-        if attempt + 1 < session.patience.tries:
-            pause = min(session.patience.most_s, session.patience.first_s * 2**attempt)
+        tries += 1
+        if tries < patience.tries:
+            pause = min(patience.most_s, patience.first_s * 2 ** (tries - 1))
             # Full jitter, so that calls which failed together do not come back together.
-            await asyncio.sleep(max(wait_s, random.uniform(pause / 2, pause)))
+            asked_for = min(patience.most_s, reply.wait_s)
+            await asyncio.sleep(max(asked_for, random.uniform(pause / 2, pause)))
     session.failures[key] = reason
     session.failures_in_a_row += 1
     if session.failures_in_a_row >= FAILURES_IN_A_ROW:
         session.stopped = f"the judge does not answer ({reason})"
-
-
-async def _call(session: _Session, item: Asked) -> tuple[bool | None, str, float, bool]:
-    """One request: the verdict or None, why not, seconds the server asks to wait, no use in trying on."""
-    import openai
-
-    session.calls += 1
-    extra: dict[str, Any] = {} if session.is_plain else {"response_format": {"type": "json_object"}}
-    messages: Any = judge_messages(item.question, item.options, item.gold, item.answer)
-    try:
-        # The client's limit restarts with every byte; a reply that drips is cut here.
-        async with asyncio.timeout(session.settings.timeout_s):
-            reply = await session.client.chat.completions.create(
-                model=session.settings.model,
-                messages=messages,
-                temperature=0.0,
-                max_tokens=MAX_REPLY_TOKENS,
-                **extra,
-            )
-    except (openai.APIConnectionError, TimeoutError) as error:
-        return None, f"judge unreachable: {_words(error)}", 0.0, False
-    except openai.APIStatusError as error:
-        return _after_status(session, error)
-    except (openai.OpenAIError, ValueError) as error:
-        return None, f"judge's reply is unreadable: {_words(error)}", 0.0, False
-    return _said(session, reply)
-
-
-def _after_status(session: _Session, error: Any) -> tuple[None, str, float, bool]:
-    status = int(error.status_code)
-    reason = f"judge answered HTTP {status}: {_words(error)}"
-    if status == 400 and not session.is_plain:
-        # An endpoint without JSON mode; the reader copes with prose around the object.
-        session.is_plain = True
-        return None, reason, 0.0, False
-    try:
-        wait_s = min(session.patience.most_s, float(error.response.headers.get("retry-after", 0)))
-    except ValueError:
-        wait_s = 0.0
-    return None, reason, wait_s, status not in (408, 409, 425, 429) and status < 500
-
-
-def _said(session: _Session, reply: Any) -> tuple[bool | None, str, float, bool]:
-    usage = getattr(reply, "usage", None)
-    session.prompt_tokens += int(getattr(usage, "prompt_tokens", 0) or 0)
-    session.completion_tokens += int(getattr(usage, "completion_tokens", 0) or 0)
-    choices = getattr(reply, "choices", None) or []
-    text = choices[0].message.content if choices and choices[0].message else None
-    said = read_reply(text) if isinstance(text, str) else None
-    return said, "" if said is not None else "judge's reply holds no verdict", 0.0, False
-
-
-def _words(error: BaseException) -> str:
-    """The error in few words, on one line, without a web page in it."""
-    text = " ".join((str(error) or type(error).__name__).split())
-    return text if len(text) <= 160 else text[:157] + "..."

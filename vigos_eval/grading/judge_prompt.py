@@ -56,6 +56,8 @@ def read_reply(text: str) -> bool | None:
     >>> read_reply('{"correct": tr') is None, read_reply('{"correct": "false"}'), read_reply("yes") is None
     (True, False, True)
     """
+    if text.lstrip().startswith("<think>") and "</think>" not in text:
+        return None  # reasoning that never came to its end
     # LaTeX in a JSON string: \\sqrt is no escape of JSON's, so a lone backslash is doubled.
     mended = re.sub(r'\\(["\\/])|\\', lambda match: match[0] if match[1] else "\\\\", text)
     decoder = json.JSONDecoder(strict=False)
