@@ -197,6 +197,8 @@ def facts_text(facts: DataFacts, limit: int) -> str:
         above = sum(length > limit for length in ordered)
         shown = ", ".join(f"{name} {value:,}" for name, value in at.items())
         lines.append(f"prompt tokens   {shown}; {above:,} above {limit:,} will be skipped")
+    else:
+        lines.append("prompt tokens   not counted: name the base with --checkpoint")
     if facts.overlapping:
         some = ", ".join(facts.overlapping[:5])
         lines.append(

@@ -75,6 +75,8 @@ class OptimConfig:
                 "batch_size": (self.batch_size >= 1, "be >= 1"),
                 "per_device": (self.per_device >= 1, "be >= 1"),
                 "learning_rate": (self.learning_rate > 0, "be > 0"),
+                "warmup_steps": (self.warmup_steps >= 0, "be >= 0"),
+                "weight_decay": (self.weight_decay >= 0, "be >= 0"),
                 "token_budget": (self.token_budget >= 1, "be >= 1"),
                 "max_grad_norm": (self.max_grad_norm >= 0, "be >= 0 (0 is off)"),
             },
@@ -120,6 +122,17 @@ class EvaluationConfig:
     task_args: str = "protocol=paper"
     task_limit: int = 0
 
+    def __post_init__(self) -> None:
+        require(
+            "evaluation.",
+            self,
+            {
+                "every": (self.every >= 0, "be >= 0 (0 is never)"),
+                "rows": (self.rows >= 1, "be >= 1"),
+                "task_limit": (self.task_limit >= 0, "be >= 0 (0 is none)"),
+            },
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutputConfig:
@@ -152,6 +165,8 @@ class OutputConfig:
                 "save_every": (self.save_every >= 1, "be >= 1"),
                 "keep": (self.keep >= 1, "be >= 1"),
                 "log_every": (self.log_every >= 1, "be >= 1"),
+                "rollouts_every": (self.rollouts_every >= 0, "be >= 0 (0 is never)"),
+                "table_rows": (self.table_rows >= 0, "be >= 0"),
             },
         )
 

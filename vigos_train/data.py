@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -19,6 +21,7 @@ from vigos_train.config import DataConfig
 from vigos_train.rows import Row, image_groups, is_held_out, without_image_marks
 
 ID_COLUMNS = ("problem_id", "id")
+HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?<!\.jsonl)(?<!\.json)(?<!\.parquet)")
 
 
 class Rows(Protocol):
@@ -85,7 +88,7 @@ def row_from_fields(
         if column not in fields:
             raise DataError(
                 f"{columns.source} has no column {column!r}; found {', '.join(map(str, fields))}. "
-                "Name yours with data.problem, data.images and data.answer"
+                "Name yours: data.problem, data.images, data.answer, or --problem, --images, --answer"
             )
     row_id = next((str(fields[c]) for c in ID_COLUMNS if fields.get(c) is not None), where)
     value = fields[columns.images]
@@ -139,8 +142,17 @@ def open_rows(config: DataConfig) -> Rows:
         raise DataError(f"{config.source} holds no rows")
     if config.max_rows and config.max_rows < len(rows):
         rows = PartOfRows(rows, range(config.max_rows))
-    rows[0]  # a missing column is said before a model is loaded
+    _read_one(rows)
     return rows
+
+
+def _read_one(rows: Rows) -> None:
+    """Raise, before a model is loaded, if none of the first rows can be read: a column or folder."""
+    for number in range(last := min(len(rows), 8) - 1):
+        with suppress(DataError):
+            rows[number]
+            return
+    rows[last]
 
 
 def _whole_source(config: DataConfig) -> Rows:
@@ -159,6 +171,11 @@ def open_table(config: DataConfig) -> tuple[Sequence[Mapping[str, Any]], Path]:
         DataError: The source does not exist or is damaged.
     """
     path = _local_path(config.source)
+    if path is None and not HUB_ID.fullmatch(config.source):
+        raise DataError(
+            f"{config.source} does not exist, also not below $VIGOS_DATA_ROOT; name a .jsonl, a "
+            ".parquet, a folder of parquet, or a hub id (owner/name)"
+        )
     if path is None:
         return _hub(config), Path()
     if path.suffix in (".jsonl", ".json"):

@@ -74,6 +74,7 @@ class LoraSettings:
             self,
             {
                 "rank": (self.rank >= 1, "be >= 1"),
+                "alpha": (self.alpha >= 1, "be >= 1"),
                 "dropout": (0 <= self.dropout < 1, "be in [0, 1)"),
                 "targets": (bool(self.targets), "name at least one layer"),
             },
@@ -162,6 +163,10 @@ class LossConfig:
                 "reasoning_weight": (self.reasoning_weight >= 0, "be >= 0"),
                 "reference_weight": (self.reference_weight >= 0, "be >= 0"),
                 "clip": (self.clip > 0, "be > 0 (clip_mode: none turns it off)"),
+                "boundary_clip": (
+                    self.boundary_clip is None or self.boundary_clip > 0,
+                    "be > 0, or null for none of its own",
+                ),
                 "temperature": (self.temperature > 0, "be > 0"),
                 "chunk": (self.chunk >= 1, "be >= 1"),
             },
@@ -213,6 +218,8 @@ class RolloutConfig:
                 "top_p": (0 < self.top_p <= 1, "be in (0, 1]"),
                 "top_k": (self.top_k >= 0, "be >= 0 (0 is off)"),
                 "max_new_tokens": (self.max_new_tokens >= 1, "be >= 1"),
+                "window": (self.window >= 0, "be >= 0 (0 takes the engine's own)"),
+                "tensor_parallel_size": (self.tensor_parallel_size >= 1, "be >= 1"),
                 "max_prompt_tokens": (self.max_prompt_tokens >= 1, "be >= 1"),
                 "max_model_len": (
                     self.max_model_len == 0 or self.max_model_len > self.max_new_tokens,

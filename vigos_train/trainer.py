@@ -142,7 +142,7 @@ class Trainer:
         numbers |= {"learning_rate": rate, "grad_norm": norm}
         numbers["epoch"] = self.done * self.config.optim.batch_size / len(self.rows)
         self.skipped += int(numbers["skipped_rows"])
-        self._stop_if_all_malformed(numbers, rollouts)
+        self._stop_if_nothing_is_learnt(numbers, rollouts, skipped)
         return StepReport(numbers, tuple(rollouts), kls, tuple(skipped))
 
     def asked_rows(self) -> tuple[list[Asked], list[Skipped]]:
@@ -293,15 +293,20 @@ class Trainer:
                 "try model.dtype: float32"
             )
 
-    def _stop_if_all_malformed(
-        self, numbers: dict[str, float], rollouts: Sequence[Rollout]
+    def _stop_if_nothing_is_learnt(
+        self, numbers: dict[str, float], rollouts: Sequence[Rollout], skipped: Sequence[Skipped]
     ) -> None:
-        if "format_rate" not in numbers:
-            return
-        self.malformed_steps = 0 if numbers["format_rate"] > 0 else self.malformed_steps + 1
+        is_learning = numbers.get("format_rate", 0.0) > 0
+        self.malformed_steps = 0 if is_learning else self.malformed_steps + 1
         limit = self.config.max_malformed_steps
         if not limit or self.malformed_steps < limit:
             return
+        if skipped and not rollouts:
+            raise TrainingStopped(
+                f"no row of this step could be asked, e.g. {skipped[0].row_id}: "
+                f"{skipped[0].reason}; {limit} steps in a row gave no valid rollout. Look the rows "
+                "over with vigos-train check-data"
+            )
         shown = rollouts[0] if rollouts else None
         look = "" if shown is None else f": {shown.text[:160]!r} lacks {shown.spans.missing!r}"
         raise TrainingStopped(

@@ -90,6 +90,9 @@ def test_every_preset_loads_and_opens_with_the_command_that_runs_it() -> None:
         pytest.param("lora: 8", "must be a section", id="value-for-section"),
         pytest.param("lora:\n  targets: 7", "must be a list of texts", id="number-for-list"),
         pytest.param("rollout:\n  top_p: 1.5", "rollout.top_p is 1.5", id="out-of-range"),
+        pytest.param("optim:\n  warmup_steps: -1", "optim.warmup_steps is -1", id="negative"),
+        pytest.param("evaluation:\n  every: -5", "evaluation.every is -5", id="never-is-0"),
+        pytest.param("loss:\n  boundary_clip: 0", "or null for none", id="clip-of-nothing"),
         pytest.param("rollout:\n  engine: server", "rollout.base_url", id="server-without-url"),
         pytest.param(
             "rollout:\n  max_model_len: 4096",

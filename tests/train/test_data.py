@@ -164,6 +164,20 @@ def test_max_rows_takes_the_first(tmp_path: Path) -> None:
     assert [few[i].problem for i in range(len(few))] == ["0", "1"]
 
 
+def test_a_first_row_without_its_image_stops_nothing(tmp_path: Path) -> None:
+    rows = [{"problem": "?", "images": name, "answer": ""} for name in ("gone.png", "red.png")]
+    opened = open_rows(jsonl(tmp_path, rows))
+    assert len(opened) == 2 and opened[1].problem == "?"
+    with pytest.raises(DataError, match="gone.png does not exist"):
+        opened[0]
+
+
+def test_a_path_that_is_not_there_is_no_hub_id(tmp_path: Path) -> None:
+    for source in (str(tmp_path / "rows.jsonl"), "rows.parquet", "a/b/c"):
+        with pytest.raises(DataError, match=r"does not exist, also not below \$VIGOS_DATA_ROOT"):
+            open_rows(DataConfig(source=source))
+
+
 def test_a_pil_image_is_taken_as_its_pixels() -> None:
     table = [{"problem": "?", "images": Image.new("RGB", (4, 4), "red"), "answer": "x"}]
     row = TableRows(table, DataConfig(), Path())[0]

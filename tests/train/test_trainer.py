@@ -311,6 +311,16 @@ def test_a_prompt_above_the_limit_is_skipped_whole_and_counted(
     assert all(float(v.abs().max()) == 0 for n, v in moved.items() if "lora_B" in n)
 
 
+def test_rows_of_which_none_can_be_asked_stop_the_run(tmp_path: Path, tiny_folder: Path) -> None:
+    config = small_config(
+        tmp_path, tiny_folder, rollout__max_prompt_tokens=10, max_malformed_steps=2
+    )
+    trainer = trainer_of(config)
+    trainer.step()
+    with pytest.raises(TrainingStopped, match=r"no row .* could be asked, e.g. .*the limit is 10"):
+        trainer.step()
+
+
 def test_vision_adapters_need_the_hf_engine(tmp_path: Path, tiny_folder: Path) -> None:
     from vigos_train.samplers import open_sampler
 

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     facts = data_facts(rows, against, processor, protocol)
     print(facts_text(facts, RolloutConfig().max_prompt_tokens))
     if facts.first is not None:
-        print(f"\nthe contexts of row {facts.first.id}:")
+        print(f"\nthe contexts of {facts.first.id}:")
         for speaker, text in rendered_contexts(facts.first, protocol):
             print(f"--- {speaker} ---\n{text}")
     return 1 if facts.unreadable or facts.overlapping else 0
