@@ -235,6 +235,16 @@ def test_more_than_one_percent_ungraded_exits_3_without_a_verdict(
     assert "cand." not in out
 
 
+def test_runs_without_one_graded_question_exit_3_without_a_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "open", {"mmmu": 20, "mmsi": 20}, Model(ungraded=1.0))
+    code, out, _ = compared(capsys, run, run, "--max-drop", 1, "--junit", tmp_path / "gate.xml")
+    assert code == 3
+    assert "mmmu: 20 of 20 ungraded (100.0 %)" in out
+    assert main(["power", str(run), "--drop", "1"]) == 0
+
+
 def test_junit_and_markdown_say_the_same_as_the_terminal(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

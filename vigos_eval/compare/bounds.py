@@ -28,12 +28,12 @@ def unseen_share(clusters: int, alpha: float = ALPHA) -> float:
 
 
 def clusters_to_exclude(share: float, alpha: float = ALPHA) -> int | None:
-    """Fewest clusters whose unseen share is below `share`; None when no number is enough.
+    """Fewest clusters whose unseen share is below `share`; None when no number is enough, or for NaN.
 
     >>> clusters_to_exclude(0.01), clusters_to_exclude(0.05), clusters_to_exclude(0.0)
     (299, 59, None)
     """
-    if share <= 0:
+    if not share > 0:
         return None
     return 1 if share >= 1 else math.ceil(math.log(alpha) / math.log1p(-share))
 

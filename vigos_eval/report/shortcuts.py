@@ -251,20 +251,22 @@ def _prior_matcher() -> Callable[[str, Sample], bool]:
 
 def flip_section(runs: Sequence[ScoredRun], allow_ungraded: bool) -> Section | None:
     """The prior-flip table over runs and controls."""
+    found = [(run, flips) for run in runs for flips in prior_flips(run, allow_ungraded)]
+    is_open = any(flips.shares["ungraded"].value > 0 for _, flips in found)
+    said = ("correct", "prior", "other", "none", *(["ungraded"] if is_open else []))
     rows = [
         (
             run.name if run.control is None else f"{run.name} ({run.control})",
             flips.label,
             str(flips.n),
-            *[points_of(flips.shares[what]) for what in ("correct", "prior", "other", "none")],
+            *[points_of(flips.shares[what]) for what in said],
             points_of(flips.prior_when_known),
         )
-        for run in runs
-        for flips in prior_flips(run, allow_ungraded)
+        for run, flips in found
     ]
     if not rows:
         return None
-    columns = ("run", "ViLP", "n", "right", "prior", "other", "none", "prior, known")
+    columns = ("run", "ViLP", "n", "right", *said[1:], "prior, known")
     return Section(
         "ViLP prior flips",
         table=Table(columns, tuple(rows), left=2),
