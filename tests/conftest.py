@@ -18,6 +18,26 @@ SAMPLE_DATA = ROOT / "tests" / "data" / "sample"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--checkpoint`: a real checkpoint for the speed tests on a GPU."""
+    parser.addoption(
+        "--checkpoint",
+        default="",
+        help="folder or hub id for speed tests (-m gpu), e.g. a 3B or 7B",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say why tests for a GPU do not run here."""
+    marked = [item for item in items if "gpu" in item.keywords]
+    if marked:
+        import torch
+
+        if not torch.cuda.device_count():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="there is no GPU here"))
+
+
 @pytest.fixture(autouse=True)
 def _no_protocol_left_behind() -> Iterator[None]:
     """What a test activates for lmms-eval's tasks is not what the next test (or doctest) finds."""

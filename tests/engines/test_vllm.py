@@ -130,7 +130,7 @@ def test_a_killed_vllm_is_an_error_in_one_line(stopping: Path, tmp_path: Path) -
         env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert "EngineError: vllm's engine died while it sampled" in done.stdout, done.stderr[-3000:]
