@@ -8,7 +8,7 @@ import pytest
 from vigos_eval.compare.gate import GateVerdict, decide, difference_of
 from vigos_eval.compare.pairing import PairedTask, pooled
 from vigos_eval.compare.planning import visible_drop
-from vigos_eval.stats import holm, lower_tail
+from vigos_eval.stats import holm, lower_tail, one_sided_bounds
 
 SEEDS = 2000
 
@@ -55,6 +55,25 @@ def test_with_one_task_false_alarms_are_the_bounds_own_5_percent() -> None:
 
 def test_a_true_drop_of_exactly_m_passes_in_at_most_5_percent() -> None:
     assert share(GateVerdict.PASS, 0.05, 0.05) <= 0.05
+
+
+def one_answer_pair(seed: int, drop: float, questions: int) -> PairedTask:
+    """One answer per question, as greedy decoding gives: a share `drop` was right and is lost."""
+    lost = np.random.default_rng(seed).uniform(size=questions) < drop
+    return PairedTask(
+        "t", np.ones(questions), 1.0 - lost, np.arange(questions), k=1, asked=questions
+    )
+
+
+@pytest.mark.parametrize("questions", [100, 300])
+def test_rare_losses_that_make_up_the_whole_drop_do_not_pass(questions: int) -> None:
+    """Half of the pairs of 100 questions show one loss or none: t alone passed 37 % of them."""
+    pairs = [one_answer_pair(seed, 0.01, questions) for seed in range(SEEDS)]
+    said = [decide([pair], 0.01).verdict for pair in pairs]
+    assert said.count(GateVerdict.PASS) / SEEDS <= 0.06  # 4.8 % of 20,000 at 300 questions
+    assert said.count(GateVerdict.REGRESSION) / SEEDS <= 0.05
+    by_t = [one_sided_bounds(difference_of(pair))[0] > -0.01 for pair in pairs]
+    assert sum(by_t) / SEEDS > 0.15
 
 
 def test_an_a_a_pair_is_almost_never_a_regression() -> None:
