@@ -15,14 +15,24 @@ from vigos_eval.records import read_run_settings
 
 
 def checkpoint_identity(engine: EngineSettings) -> Mapping[str, str]:
-    """What will be asked, for the fingerprint: hub revision or hashes, a server's model name.
+    """What will be asked, for the fingerprint: hub revision or hashes, a server's model and its path.
+
+    A server is asked even when a run is finished: under the name of yesterday it may serve the
+    checkpoint of today.
 
     Raises:
+        EngineError: A server is not there, or serves another model.
         CheckpointError: The checkpoint is not there or not whole.
         RunFolderError: The run to replay is no run folder.
     """
     if engine.engine == "server":
-        return {"served_model": engine.pretrained}
+        from vigos_eval.engines.server import ServerEngine
+
+        asked = ServerEngine(engine)
+        try:
+            return asked.identity
+        finally:
+            asked.close()
     if engine.engine == "recorded":
         identity: Mapping[str, str] = read_run_settings(Path(engine.run))["fingerprint_fields"][
             "model"
