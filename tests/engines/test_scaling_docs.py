@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def commands(program: str) -> list[list[str]]:
 
 def test_every_evaluation_names_model_arguments_that_exist() -> None:
     seen = [words for words in (*commands("lmms-eval "), *commands("lmms_eval ")) if words]
-    assert len(seen) == 5
+    assert len(seen) == 6
     for words in seen:
         values = words[words.index("--model_args") + 1]
         pairs = dict(pair.split("=", 1) for pair in values.split(","))
@@ -43,7 +44,15 @@ def test_every_server_is_one_that_vllm_would_start() -> None:
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     seen = commands("vllm serve ")
-    assert len(seen) == 6
+    assert len(seen) == 7
     for words in seen:
         parser = make_arg_parser(FlexibleArgumentParser())
         validate_parsed_serve_args(parser.parse_args(words[2:]))
+
+
+def test_every_block_is_shell_that_parses() -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 12
+    for block in blocks:
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
