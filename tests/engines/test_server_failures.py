@@ -16,7 +16,7 @@ from chat_server import Body, ChatServer, Manners, Trouble
 from vigos_eval.engines.server import ServerEngine
 from vigos_eval.engines.server_pool import Pace
 from vigos_eval.engines.settings import EngineSettings
-from vigos_eval.errors import EngineError
+from vigos_eval.errors import EngineError, PromptRefused
 from vigos_eval.types import Decoding, Generated, Message, Prompt, TextPart
 
 QUICK = Pace(first_wait_s=0.01, longest_wait_s=0.05)
@@ -153,11 +153,12 @@ def test_answers_under_way_are_handed_on_before_a_failure_is_raised() -> None:
     found = []
     with ChatServer(Manners(latency_s=0.02, trouble=refused)) as server:
         engine = opened(server.url)
-        with pytest.raises(EngineError, match=r"prompt q0: .*HTTP 400.*bad image"):
+        with pytest.raises(PromptRefused, match=r"prompt q0: .*HTTP 400.*bad image") as caught:
             for answer in engine.generate(PROMPTS, HOW):
                 found.append(answer.key)
         engine.close()
     assert len(found) >= 7
+    assert caught.value.key == "q0"
 
 
 def test_the_end_of_the_context_cuts_an_answer_off_like_in_the_other_engines() -> None:
@@ -179,7 +180,7 @@ def test_a_prompt_longer_than_the_context_is_named() -> None:
     long = Prompt("long", (Message("user", (TextPart("What is " + "x" * 5000),)),))
     with ChatServer() as server:
         engine = opened(server.url)
-        with pytest.raises(EngineError, match="prompt long is longer than the server's context"):
+        with pytest.raises(PromptRefused, match="prompt long is longer than the server's context"):
             list(engine.generate([long], HOW))
         engine.close()
         # Once as asked and once without a limit of its own; never again.
