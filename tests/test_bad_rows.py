@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,27 @@ def test_another_gold_under_an_answered_row_is_refused(
 
     with pytest.raises(RunFolderError, match="mmmu:00000:.* was asked with another gold answer"):
         evaluate(written(tmp_path / "data", another))
+
+
+RANK = """
+import torch.distributed as dist
+from pathlib import Path
+from vigos_eval.errors import DataError
+from vigos_eval.finish import refuse_failures
+dist.init_process_group("gloo")
+try:
+    refuse_failures(["row 3 has no image"] if dist.get_rank() == 1 else [], Path("runs/x"), 2)
+except DataError as error:
+    Path(f"rank{dist.get_rank()}").write_text(str(error))
+"""
+
+
+@pytest.mark.slow
+def test_a_bad_row_of_one_rank_ends_every_rank_alike(tmp_path: Path) -> None:
+    (tmp_path / "rank.py").write_text(RANK)
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*two, "rank.py"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    for rank in (0, 1):
+        assert (
+            "rows that cannot be asked: 1, e.g. row 3 has" in (tmp_path / f"rank{rank}").read_text()
+        )

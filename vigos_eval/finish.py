@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from vigos_eval.errors import UserError
+from vigos_eval.errors import DataError, UserError
 from vigos_eval.grading.run import GradedRun, grade_records
 from vigos_eval.metrics import run_scores
 from vigos_eval.model_args import RunSettings
@@ -42,6 +43,25 @@ class ScoreWithheld(UserError):
         return str(self.args[0])
 
 
+def refuse_failures(failures: Sequence[str], folder: Path, world_size: int) -> None:
+    """Wait until every rank is through, and end all of them alike if any met a row it could not ask.
+
+    A rank that ended alone would take the others' unfinished work with it.
+
+    Raises:
+        DataError: In every rank: how many rows, and the first of them.
+    """
+    found = list(failures)
+    if world_size > 1:
+        found = [failure for share in _from_all_ranks(found) for failure in share]
+    if found:
+        raise DataError(
+            f"rows that cannot be asked: {len(found)}, e.g. {found[0]}; the other answers are kept "
+            f"in {folder}. Mend the data and run the same command again, or leave such rows out "
+            "with --model_args skip_bad_rows=true"
+        )
+
+
 def finish_run(
     folder: Path, protocol: Protocol, settings: RunSettings, *, rank: int, world_size: int
 ) -> None:
@@ -54,8 +74,6 @@ def finish_run(
             allowed that.
         UserError: What rank 0 raised, in every rank.
     """
-    if world_size > 1:
-        _barrier()
     error: UserError | None = None
     if rank == 0:
         try:
@@ -134,10 +152,12 @@ def skipped_count(completions: dict[str, CompletionRecord]) -> int:
     return sum(record.skipped is not None for record in completions.values())
 
 
-def _barrier() -> None:
+def _from_all_ranks(own: list[str]) -> list[list[str]]:
     import torch.distributed
 
-    torch.distributed.barrier()
+    box: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(box, own)
+    return box
 
 
 def _from_rank_0(error: UserError | None) -> UserError | None:

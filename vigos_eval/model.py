@@ -22,7 +22,7 @@ from vigos_eval.ending import stop
 from vigos_eval.engines.base import Engine
 from vigos_eval.engines.open import open_engine, resolved_settings
 from vigos_eval.errors import DataError, UserError
-from vigos_eval.finish import finish_run
+from vigos_eval.finish import finish_run, refuse_failures
 from vigos_eval.hosted import HostedTask, gen_overrides, hosted_tasks
 from vigos_eval.journal import Journal
 from vigos_eval.model_args import RunSettings, read_model_args
@@ -90,12 +90,7 @@ class Vigos(lmms):
         )
         folder = self.settings.run or Path("runs") / run.name
         asked = self._asked(run, folder, requests, folded, tasks)
-        if asked.failures:
-            raise DataError(
-                f"rows that cannot be asked: {len(asked.failures)}, e.g. {asked.failures[0]}; the "
-                f"other answers are kept in {folder}. Mend the data and run the same command "
-                "again, or leave such rows out with --model_args skip_bad_rows=true"
-            )
+        refuse_failures(asked.failures, folder, self.world_size)
         finish_run(folder, protocol, self.settings, rank=self.rank, world_size=self.world_size)
         return unfold(requests, folded, asked.records)
 
