@@ -41,6 +41,30 @@ def test_a_pair_that_hangs_is_cut_and_the_next_one_is_answered() -> None:
     assert POOL.compare(r"\sum_{k=1}^{3} k", "6", limit_s=20) is Compared.EQUAL
 
 
+def test_a_worker_that_died_between_two_pairs_makes_no_answer_wrong() -> None:
+    POOL.warm()
+    ended = [worker.process for worker in POOL._idle]
+    for process in ended:
+        process.kill()
+        process.wait()
+    assert len(ended) == WORKERS
+    assert POOL.compare(r"\sum_{k=1}^{3} k", "6", limit_s=30) is Compared.EQUAL
+
+
+def test_a_machine_without_room_for_a_process_leaves_the_answer_ungraded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    POOL.close()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("vigos_eval.grading.pool.subprocess.Popen", full)
+    item = sample(AnswerKind.EXPRESSION, r"\sum_{k=1}^{n} F_k")
+    assert grade(r"\sum_{j=1}^{n} F_j", item).outcome is Outcome.UNGRADED
+    assert (POOL._count, POOL._idle) == (0, [])
+
+
 def test_an_answer_that_takes_too_long_is_wrong_and_not_ungraded() -> None:
     item = sample(AnswerKind.EXPRESSION, "x^2")
     assert grade(r"\prod_{k=1}^{99999999} (x+k)", item).outcome is Outcome.WRONG

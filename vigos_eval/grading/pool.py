@@ -58,23 +58,22 @@ class Pool:
         Raises:
             GraderFault: No worker could be started; the fault is the machine's.
         """
-        worker = self._taken()
         request = json.dumps({"gold": gold, "answer": answer}).encode() + b"\n"
-        try:
-            assert worker.process.stdin is not None
-            worker.process.stdin.write(request)
-            worker.process.stdin.flush()
-            line = _line(worker, limit_s)
-        except BrokenPipeError:
-            line = b""
-        if line is None or not line:
+        # A worker may have ended since its last pair (its share of processor time is used up,
+        # somebody killed it): that is no word about this pair, so the others are asked.
+        for _ in range(WORKERS + 1):
+            worker = self._taken()
+            line = _reply(worker, request, limit_s)
+            if line:
+                self._returned(worker)
+                equal = json.loads(line)["equal"]
+                if equal is None:
+                    return Compared.UNREAD
+                return Compared.EQUAL if equal else Compared.DIFFERENT
             self._dropped(worker)
-            return Compared.TOO_LONG if line is None else Compared.UNREAD
-        self._returned(worker)
-        equal = json.loads(line)["equal"]
-        if equal is None:
-            return Compared.UNREAD
-        return Compared.EQUAL if equal else Compared.DIFFERENT
+            if line is None:
+                return Compared.TOO_LONG
+        return Compared.UNREAD
 
     def warm(self) -> None:
         """Start all workers and wait until they have loaded their libraries (a second or two)."""
@@ -128,11 +127,11 @@ class Pool:
         _ended(worker.process)
         with self._lock:
             self._count -= 1
+            self._lock.notify()
             if worker.is_ready:
                 # The next pair should not wait for sympy's import.
                 self._idle.append(_Worker(_started()))
                 self._count += 1
-            self._lock.notify()
 
 
 def _started() -> subprocess.Popen[bytes]:
@@ -143,14 +142,17 @@ def _started() -> subprocess.Popen[bytes]:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "OMP_NUM_THREADS": "1",
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "vigos_eval.grading.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "vigos_eval.grading.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise GraderFault(f"the algebra worker cannot be started: {error}") from error
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -166,6 +168,17 @@ def _closed(pipe: IO[bytes] | None) -> None:
             pipe.close()
         except BrokenPipeError:
             return  # unsent bytes for a process that is gone
+
+
+def _reply(worker: _Worker, request: bytes, limit_s: float) -> bytes | None:
+    """The worker's line for a request, b"" when it has ended, None when the time is up."""
+    assert worker.process.stdin is not None
+    try:
+        worker.process.stdin.write(request)
+        worker.process.stdin.flush()
+    except BrokenPipeError:
+        return b""
+    return _line(worker, limit_s)
 
 
 def _line(worker: _Worker, limit_s: float) -> bytes | None:

@@ -43,16 +43,21 @@ def main() -> int:
     for line in sys.stdin:
         pair = json.loads(line)
         equal: bool | None
+        is_full = False
         try:
             gold, answer = trees(pair["gold"]), trees(pair["answer"])
             equal = bool(verify(gold, answer, timeout_seconds=None)) if gold and answer else None
         except (ArithmeticError, ValueError, TypeError, AttributeError, KeyError, IndexError,
-                NotImplementedError, RecursionError, MemoryError, AssertionError):  # fmt: skip
+                NotImplementedError, RecursionError, AssertionError):  # fmt: skip
             # What sympy raises on mathematics it cannot handle; any other error ends this
             # process, and the parent sees that as no answer.
             equal = None
+        except MemoryError:
+            equal, is_full = None, True
         replies.write(json.dumps({"equal": equal}) + "\n")
         replies.flush()
+        if is_full:
+            break  # the next pair gets a process with its memory free
     return 0
 
 
