@@ -8,12 +8,14 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from tests.instant import InstantEngine
-from vigos_eval.asking import Asked, Asking, Question, ask
+from vigos_eval.asking import Asked, Asking, Question, ask, save_images
 from vigos_eval.errors import DataError, PromptRefused, RunFolderError
 from vigos_eval.journal import Journal
 from vigos_eval.progress import Progress
@@ -203,3 +205,23 @@ def test_images_are_built_only_inside_the_engines_window(
     rows = [Question("mmmu", "paper", i, 5, lambda i=i: building(i)) for i in range(20)]
     asked(tmp_path, instant_engine, rows)
     assert built == list(range(20))
+
+
+def keep_images(folder: Path, count: int, ready: Barrier) -> None:
+    ready.wait()
+    for number in range(count):
+        save_images(folder, [image(f"{number} " * 10_000)])
+
+
+def test_ranks_may_keep_one_image_at_the_same_time(tmp_path: Path) -> None:
+    context = get_context("fork")
+    ready = context.Barrier(3)
+    ranks = [context.Process(target=keep_images, args=(tmp_path, 300, ready)) for _ in range(3)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert [rank.exitcode for rank in ranks] == [0, 0, 0]
+    kept = [path.name for path in (tmp_path / "images").iterdir()]
+    assert len(kept) == 300
+    assert all(name.endswith(".png") for name in kept)

@@ -6,6 +6,7 @@ Knows no lmms-eval and no engine by name; model.py hands both in.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -225,7 +226,8 @@ def save_images(folder: Path, images: Sequence[EncodedImage]) -> None:
         if path.exists():
             continue
         path.parent.mkdir(exist_ok=True)
-        beside = path.with_suffix(".part")
+        # Ranks meet at one image: five versions of a problem are asked at the same time.
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             beside.write_bytes(image.data)
             beside.replace(path)
