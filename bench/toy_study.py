@@ -162,6 +162,7 @@ COLUMNS = {
     "conflict_number": "of number",
     "says_prior": "says prior",
     "description_conflict": "description, conflict",
+    "format": "format",
 }
 
 

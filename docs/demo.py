@@ -118,8 +118,9 @@ def show_story() -> None:
     Console(width=100).print(table)
     print(
         "Score: pictures against the prior. Prior: pictures as usual. Blind: no picture, so what\n"
-        "is left is the prior alone. The rows are the toy world's own, in the real sets' columns:\n"
-        "the figures say nothing about the real benchmarks."
+        "is left is the prior alone. MathVerse only counts here, and the paper's clip drops every\n"
+        "token that could teach counting: docs/toy_world.md. The rows are the toy world's own, in the\n"
+        "real sets' columns: the figures say nothing about the real benchmarks."
     )
 
 
