@@ -73,6 +73,8 @@ def data_facts(
         try:
             row = rows[number]
             sizes = [decoded_image(i, ImageLimits(), row.id).size for i in row.images]
+            if processor is not None and protocol is not None:
+                facts.tokens.append(_prompt_tokens(row, sizes, processor, protocol))
         except (DataError, EngineError) as error:
             facts.unreadable.append(str(error))
             continue
@@ -86,8 +88,6 @@ def data_facts(
         seen |= hashes
         if hashes & against:
             facts.overlapping.append(row.id)
-        if processor is not None and protocol is not None:
-            facts.tokens.append(_prompt_tokens(row, sizes, processor, protocol))
     facts.distinct_images = len(seen)
     return facts
 
@@ -105,7 +105,11 @@ def size_class(width: int, height: int) -> float:
 def _prompt_tokens(
     row: Row, sizes: Sequence[tuple[int, int]], processor: Any, protocol: Protocol
 ) -> int:
-    """Length of the student prompt: text tokens, and image tokens by the processor's own rule."""
+    """Length of the student prompt: text tokens, and image tokens by the processor's own rule.
+
+    Raises:
+        DataError: The processor refuses an image, as training would.
+    """
     from vigos_train.encoding import as_prompt
 
     question = Question(row.problem, row.answer, len(row.images))
@@ -117,7 +121,10 @@ def _prompt_tokens(
     )
     images = processor.image_processor
     merged = images.merge_size**2
-    patches = [images.get_number_of_image_patches(height, width, {}) for width, height in sizes]
+    try:
+        patches = [images.get_number_of_image_patches(height, width, {}) for width, height in sizes]
+    except ValueError as error:
+        raise DataError(f"{row.id}: the image processor refuses an image ({error})") from error
     return text + sum(count // merged - 1 for count in patches)
 
 

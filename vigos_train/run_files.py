@@ -31,24 +31,26 @@ class RunFiles:
     Attributes:
         folder: The run's.
         output: How often.
+        total: The run's last step.
         trackers: accelerate's, or none.
         bar: tqdm, or None when the output is no terminal.
     """
 
     folder: Path
     output: OutputConfig
+    total: int
     trackers: Sequence[Any] = ()
     bar: Any = None
     _sums: dict[str, list[float]] = field(default_factory=dict)
 
     def log_step(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Take in a step; every `log_every` steps the means since the last line are written."""
+        """Take in a step; every `log_every` steps, and at the end, the means since the last line."""
         for name, value in numbers.items():
             self._sums.setdefault(name, []).append(value)
         if self.bar is not None:
             self.bar.update(1)
             self.bar.set_postfix_str(_short(numbers))
-        if step % self.output.log_every == 0:
+        if step % self.output.log_every == 0 or step == self.total:
             means = {name: sum(v) / len(v) for name, v in self._sums.items()}
             self._sums.clear()
             self.log(step, means)
@@ -120,7 +122,7 @@ def open_run_files(
         from tqdm import tqdm
 
         bar = tqdm(total=total, initial=done, unit="step")
-    return RunFiles(folder, output, _trackers(folder, output.report_to, settings, done), bar)
+    return RunFiles(folder, output, total, _trackers(folder, output.report_to, settings, done), bar)
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -101,6 +101,18 @@ def test_token_lengths_are_those_the_trainer_asks(tiny_folder: Path, processor: 
     assert facts.tokens == [len(each.ids) for each in asked]
 
 
+def test_an_image_that_the_processor_refuses_is_counted_unreadable(
+    tmp_path: Path, processor: Any
+) -> None:
+    Image.new("RGB", (5000, 12)).save(tmp_path / "long.png")
+    row = {"problem_id": "thin", "problem": "?", "images": "long.png", "answer": "1"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    rows = open_rows(DataConfig(source=str(tmp_path / "rows.jsonl")))
+    facts = data_facts(rows, processor=processor, protocol=training_protocol("paper"))
+    assert (facts.rows, facts.tokens) == (0, [])
+    assert facts.unreadable[0].startswith("thin: the image processor refuses an image")
+
+
 def test_each_context_is_rendered_once_and_only_privileged_ones_show_the_answer() -> None:
     shown = dict(rendered_contexts(shape_rows(1)[0], training_protocol("paper")))
     assert list(shown) == ["student", "perception", "reasoning", "reference"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ def test_tensorboard_forgets_what_was_logged_beyond_the_checkpoint(tmp_path: Pat
     events.Reload()
     found = [(point.step, point.value) for point in events.Scalars("loss")]
     assert found == [(1, 1.0), (2, 1.0), (3, 5.0), (4, 5.0)]
+
+
+def test_the_last_steps_are_logged_also_where_log_every_does_not_divide_them(
+    tmp_path: Path,
+) -> None:
+    output = OutputConfig(folder=str(tmp_path), log_every=4)
+    files = open_run_files(tmp_path, output, {}, 0, total=6)
+    for step in range(1, 7):
+        files.log_step(step, {"loss": float(step)})
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 4, "loss": 2.5},
+        {"step": 6, "loss": 5.5},
+    ]
 
 
 def test_wandb_without_login_is_said_in_one_line(
