@@ -13,6 +13,7 @@ from vigos_eval.protocol import JudgeSettings, load_protocol, with_overrides
 from vigos_eval.run_folder import (
     RunDescription,
     TaskFacts,
+    check_run,
     close_run,
     open_run,
     record_engine,
@@ -31,6 +32,7 @@ RUN = RunDescription(
 
 
 def test_the_same_run_is_resumed_and_keeps_its_start(tmp_path: Path) -> None:
+    assert check_run(tmp_path, RUN) is None
     open_run(tmp_path, RUN, started="first")
     open_run(tmp_path, RUN, started="second")
     assert json.loads((tmp_path / "run.json").read_text())["started"] == "first"
@@ -60,6 +62,8 @@ def test_another_run_is_refused_and_the_field_named(
         open_run(tmp_path, other, started="t")
     assert names in str(refused.value)
     assert "run=DIR" in str(refused.value)
+    with pytest.raises(RunFolderError, match="run=DIR"):
+        check_run(tmp_path, other)  # what ranks other than 0 do
 
 
 def engine(folder: Path) -> str:

@@ -35,7 +35,7 @@ from vigos_eval.records import (
     row_of,
     task_label,
 )
-from vigos_eval.run_folder import RunDescription, open_run, record_engine
+from vigos_eval.run_folder import RunDescription, check_run, open_run, record_engine
 from vigos_eval.sources import checkpoint_identity, recorded_settings
 from vigos_eval.types import Sample
 
@@ -106,6 +106,8 @@ class Vigos(lmms):
         with Journal(folder, self.rank, self.world_size) as journal:
             if self.rank == 0:
                 open_run(folder, run, started=now())
+            else:
+                check_run(folder, run)  # rank 0's refusal may come after this rank's first answer
             done = read_completions(folder) if completion_files(folder) else {}
             asking = Asking(
                 protocol=run.protocol,

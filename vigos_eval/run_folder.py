@@ -99,17 +99,8 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
     """
     tasks: dict[str, Any] = {label: asdict(facts) for label, facts in run.tasks.items()}
     engine = run.engine
-    if (folder / "run.json").is_file():
-        before = read_run_settings(folder)
-        _refuse_other_run(folder, before, run)
-        for label, facts in before["tasks"].items():
-            if label not in tasks:
-                tasks[label] = facts
-            elif name := first_difference(_fixed(facts), _fixed(tasks[label])):
-                raise RunFolderError(
-                    f"{folder} was asked with other data: tasks.{label}.{name}. "
-                    "Use another folder: --model_args run=DIR"
-                )
+    if (before := check_run(folder, run)) is not None:
+        tasks = {**before["tasks"], **tasks}
         started, engine = before["started"], before["engine"]
     settings = {
         "schema": SCHEMA,
@@ -128,6 +119,26 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
         "skipped": 0,
     }
     write_json(folder / "run.json", settings)
+
+
+def check_run(folder: Path, run: RunDescription) -> Mapping[str, Any] | None:
+    """What run.json says of the same run earlier on, or None in a new folder. Writes nothing.
+
+    Raises:
+        RunFolderError: As `open_run`.
+    """
+    if not (folder / "run.json").is_file():
+        return None
+    before = read_run_settings(folder)
+    _refuse_other_run(folder, before, run)
+    for label, facts in run.tasks.items():
+        earlier = before["tasks"].get(label)
+        if earlier and (name := first_difference(_fixed(earlier), _fixed(asdict(facts)))):
+            raise RunFolderError(
+                f"{folder} was asked with other data: tasks.{label}.{name}. "
+                "Use another folder: --model_args run=DIR"
+            )
+    return before
 
 
 def close_run(folder: Path, asked: Mapping[str, int], skipped: int) -> None:
