@@ -91,13 +91,12 @@ def row_from_fields(
                 "Name yours: data.problem, data.images, data.answer, or --problem, --images, --answer"
             )
     row_id = next((str(fields[c]) for c in ID_COLUMNS if fields.get(c) is not None), where)
+    name = where if row_id == where else f"{where} ({row_id})"
     value = fields[columns.images]
     items = value if isinstance(value, list | tuple) else [value]
-    images = tuple(
-        encoded_image(item, folder, f"{where} ({row_id})") for item in items if item is not None
-    )
+    images = tuple(encoded_image(item, folder, name) for item in items if item is not None)
     if not images:
-        raise DataError(f"{where} ({row_id}) has no image")
+        raise DataError(f"{name} has no image")
     answer = fields.get(columns.answer)
     return Row(
         id=row_id,

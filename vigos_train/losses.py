@@ -167,7 +167,8 @@ def _row_kl(
         zt: Teacher logits (rows, vocabulary); overwritten.
         limits: Token clip of each row, nats (rows,).
         divergence: Which KL.
-        with_gradient: Leave the gradient in `zs`.
+        with_gradient: Leave the gradient in `zs`, for a token above its clip that of the KL
+            itself: `_project_back_unclipped` leaves such rows out.
     """
     is_reverse = divergence.direction == "reverse"
     scale = 1.0 / divergence.temperature
@@ -200,7 +201,6 @@ def _row_kl(
                 torch.mul(source, gap.sub_(kl.unsqueeze(-1)), out=zs)
             else:
                 torch.sub(log_q.exp_(), source, out=zs)
-            zs.masked_fill_(clipped.unsqueeze(-1), 0.0)
     if with_gradient and scale != 1.0:
         zs.mul_(scale)
     return loss, kl, clipped
