@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"vigos-eval {args.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"vigos-eval {args.command}: interrupted; what was written is kept", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

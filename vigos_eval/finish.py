@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vigos_eval.errors import DataError, UserError
-from vigos_eval.grading.run import GradedRun, grade_records
+from vigos_eval.grading.run import GradedRun, grade_records, open_reason
 from vigos_eval.metrics import run_scores
 from vigos_eval.model_args import RunSettings
 from vigos_eval.protocol import Protocol
@@ -130,9 +130,9 @@ def grade_run_folder(
         counts = ", ".join(f"{task.label} {task.ungraded} of {task.n}" for task in withheld)
         raise ScoreWithheld(
             f"no score of {', '.join(task.label for task in withheld)}: more than 1 % of its "
-            f"questions are ungraded ({counts}). The answers are kept; let a judge decide what is "
-            f"open (vigos-eval grade {folder} --judge-model NAME --judge-base-url URL), or accept "
-            "the gap (the same with --allow-ungraded; --model_args allow_ungraded=true)",
+            f"questions are ungraded ({counts}; {open_reason(graded.verdicts)}). The answers are "
+            f"kept; {_next_step(folder, protocol, graded)}, or accept the gap (the same with "
+            "--allow-ungraded; --model_args allow_ungraded=true)",
             frozenset(task.label for task in withheld),
             len(withheld) == len(scores.tasks),
         )
@@ -140,6 +140,19 @@ def grade_run_folder(
     options = ReportOptions(format="md", allow_ungraded=is_allowing_ungraded)
     write_text(folder / "report.md", report_text([read_run(folder)], options))
     return graded, scores
+
+
+def _next_step(folder: Path, protocol: Protocol, graded: GradedRun) -> str:
+    """What closes the gap: a judge where there is none, else the one that failed, asked again."""
+    if protocol.judge.mode == "rules":
+        return (
+            "let a judge decide what is open "
+            f"(vigos-eval grade {folder} --judge-model NAME --judge-base-url URL)"
+        )
+    return (
+        f"{graded.cost}; once the judge answers, vigos-eval grade {folder} asks it only for what "
+        f"is missing (another one with --judge-model NAME --judge-base-url URL)"
+    )
 
 
 def asked_counts(completions: dict[str, CompletionRecord]) -> dict[str, int]:

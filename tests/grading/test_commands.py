@@ -98,6 +98,29 @@ def test_a_judge_added_later_changes_only_what_was_open(
     assert (run_folder / "scores.json").is_file()
 
 
+def test_a_judge_that_refuses_the_key_is_named_with_what_it_cost(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with JudgeServer(key="sesame") as server:
+        words = ["grade", str(run_folder), "--judge-model", "m", "--judge-base-url", server.url]
+        assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "HTTP 401" in said
+    assert "2 calls" in said
+    assert "asks it only for what is missing" in said
+
+
+def test_ctrl_c_is_one_line_and_no_traceback(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vigos_eval.finish.grade_records", interrupted)
+    assert main(["grade", str(run_folder)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
 def test_another_extraction_is_a_flag(run_folder: Path) -> None:
     assert main(["grade", str(run_folder), "--allow-ungraded", "--extraction", "final_answer"]) == 0
     assert outcomes(run_folder)["mm_vet:3"] == ["ungraded", "correct"]

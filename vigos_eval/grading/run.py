@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,21 @@ def _attempt(answer: Answer, verdict: Verdict, record: CompletionRecord) -> Atte
         is_truncated=answer.is_truncated,
         official=official_outcome(answer.text, record.sample),
     )
+
+
+def open_reason(verdicts: Mapping[str, VerdictRecord]) -> str:
+    """The commonest reason of the ungraded attempts, "" without any.
+
+    >>> open_reason({})
+    ''
+    """
+    reasons = Counter(
+        attempt.reason
+        for record in verdicts.values()
+        for attempt in record.attempts
+        if attempt.outcome is Outcome.UNGRADED
+    )
+    return reasons.most_common(1)[0][0] if reasons else ""
 
 
 def ungraded_share(verdicts: Mapping[str, VerdictRecord]) -> float:
