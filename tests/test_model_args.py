@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from vigos_eval.errors import ConfigError
+from vigos_eval.hosted import gen_overrides
 from vigos_eval.model_args import read_model_args
-from vigos_eval.protocol import protocol_names
+from vigos_eval.paths import shipped
+from vigos_eval.protocol import load_protocol, protocol_names, with_overrides
 
 
 def test_without_arguments_the_protocol_is_the_papers() -> None:
@@ -47,6 +49,37 @@ def test_a_bad_argument_is_named_with_what_is_allowed(
     with pytest.raises(ConfigError) as refused:
         read_model_args(args)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("temperature: hot", "temperature is 'hot'; it must be a number"),
+        ("top_k: 2.5", "top_k is 2.5; it must be a whole number"),
+        ("repeats: yes", "repeats is True; it must be a whole number"),
+        ("prompt: null", "prompt is None; it must be text"),
+        ("judge: gpt", "must hold `name: value` lines"),
+        ("temprature: 1", "unknown key 'temprature'"),
+    ],
+)
+def test_a_protocol_file_of_the_users_own_is_read_with_care(
+    line: str, message: str, tmp_path: Path
+) -> None:
+    shipped_text = (shipped("configs") / "protocols" / "plain.yaml").read_text()
+    name = line.split(":")[0]
+    kept = [row for row in shipped_text.splitlines() if not row.startswith(f"{name}:")]
+    text = "\n".join(kept)
+    if name == "prompt":
+        text = text.replace("\n  {question}", "")
+    (tmp_path / "my.yaml").write_text(f"{text}\n{line}\n")
+    with pytest.raises(ConfigError) as refused:
+        read_model_args({"pretrained": "x", "protocol": str(tmp_path / "my.yaml")})
+    assert message in str(refused.value)
+
+
+def test_gen_kwargs_that_are_no_number_are_named() -> None:
+    with pytest.raises(ConfigError, match="temperature is 'hot'; it must be a number"):
+        with_overrides(load_protocol("paper"), gen_overrides({"temperature": "hot"}))
 
 
 def test_no_checkpoint_names_both_published_ones_the_local_form_and_the_demo() -> None:

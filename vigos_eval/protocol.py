@@ -24,6 +24,15 @@ VILP_TASKS = frozenset({"vilp_f", "vilp_p"})
 JUDGE_MODES = ("rules", "hybrid", "llm")
 EXTRACTIONS = ("boxed", "final_answer")
 
+# A protocol file or --gen_kwargs may hold anything.
+KINDS: tuple[tuple[str, tuple[type, ...], tuple[str, ...]], ...] = (
+    ("text", (str,), ("prompt", "prefill", "extraction")),
+    ("text", (str, type(None)), ("system", "chat_template")),
+    ("a number", (int, float), ("temperature", "top_p")),
+    ("a whole number", (int,), ("top_k", "max_new_tokens", "seed", "repeats", "vilp_repeats")),
+    ("a whole number", (int, type(None)), ("min_pixels", "max_pixels")),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeSettings:
@@ -108,6 +117,13 @@ class Protocol:
     judge: JudgeSettings = JudgeSettings()
 
     def __post_init__(self) -> None:
+        for what, kinds, names in KINDS:
+            for name in names:
+                value = getattr(self, name)
+                if not isinstance(value, kinds) or isinstance(value, bool):
+                    raise ConfigError(
+                        f"protocol {self.base}: {name} is {value!r}; it must be {what}"
+                    )
         checks: list[tuple[str, bool, str]] = [
             ("prompt", "{question}" in self.prompt, "hold {question}"),
             ("extraction", self.extraction in EXTRACTIONS, f"be one of {', '.join(EXTRACTIONS)}"),
@@ -176,6 +192,8 @@ def load_protocol(name: str) -> Protocol:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("judge") or {}, dict):
+        raise ConfigError(f"{path} must hold `name: value` lines, see the shipped protocols")
     known_keys = {f.name for f in fields(Protocol)} - {"name", "base"}
     if unknown := sorted(values.keys() - known_keys):
         raise ConfigError(
