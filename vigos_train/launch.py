@@ -70,6 +70,8 @@ def train(
         from vigos_train.benchmark_runs import benchmark_runs
 
         after_checkpoint = benchmark_runs(config.evaluation, folder)
+    if parallel.is_main:
+        print(opening_line(config, len(rows), start), file=sys.stderr, flush=True)
     parallel.main_first(lambda: _prepare_folder(folder, config))
     settings = config_fields(config)
     config = _with_base(config, rows, parallel, is_new=start is None)
@@ -106,6 +108,20 @@ def starting_point(folder: Path, config: TrainConfig, resume: bool) -> Path | No
         )
     check_same_settings(read_position(found[-1]).settings, config_fields(config), found[-1])
     return found[-1]
+
+
+def opening_line(config: TrainConfig, rows: int, start: Path | None) -> str:
+    """What is about to happen, before the minutes in which a model loads.
+
+    >>> print(opening_line(TrainConfig(), 47_600, Path("runs/train/checkpoints/step-000050")))
+    vigos: 47,600 rows, 1,488 steps of 32, rollouts by hf -> runs/train, going on from step-000050
+    """
+    steps = steps_in_run(rows, config.optim)
+    resumed = "" if start is None else f", going on from {start.name}"
+    return (
+        f"{config.method}: {rows:,} rows, {steps:,} steps of {config.optim.batch_size}, rollouts "
+        f"by {config.rollout.engine} -> {config.output.folder}{resumed}"
+    )
 
 
 def warn_of_missing_answers(rows: Rows) -> None:

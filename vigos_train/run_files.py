@@ -55,7 +55,7 @@ class RunFiles:
             self._sums.clear()
             self.log(step, means)
             if self.bar is None:
-                print(f"step {step}: {_short(numbers)}", file=sys.stderr, flush=True)
+                print(f"step {step}/{self.total}: {_short(numbers)}", file=sys.stderr, flush=True)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """One line of log.jsonl, and the same numbers to the trackers."""

@@ -274,7 +274,7 @@ def test_an_unknown_tracker_lists_the_known(tmp_path: Path, tiny_folder: Path) -
 
 
 def test_a_new_run_never_takes_a_base_that_an_unfinished_one_left(
-    tmp_path: Path, tiny_folder: Path
+    tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = greedy(tmp_path, tiny_folder, model__pretrained="tiny", optim__max_steps=1)
     left = Path(config.output.folder) / "base"
@@ -282,6 +282,9 @@ def test_a_new_run_never_takes_a_base_that_an_unfinished_one_left(
     (left / "config.json").write_text("{}")  # of other settings, perhaps of another warm start
     train(config)
     assert "qwen2_5_vl" in (left / "config.json").read_text()
+    said = capsys.readouterr().err
+    assert said.startswith("vigos: 16 rows, 1 steps of 2, rollouts by hf -> ")
+    assert "\nstep 1/1: loss " in said
 
 
 def test_rows_without_answer_are_counted_at_the_start(
