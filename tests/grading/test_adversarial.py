@@ -56,6 +56,12 @@ SAME = [
     (EXPRESSION, "3:4", "3 to 4"),
     (EXPRESSION, r"k\pi, k\in\mathbb{Z}", r"n\pi"),
     (EXPRESSION, r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1,2],[3,4]]"),
+    (EXPRESSION, "(0,-3)", "P(0,-3)"),
+    (EXPRESSION, "(0,-3)", "point (0, -3)"),
+    (EXPRESSION, r"x \leq -2 \text{ or } x > 3", r"(-\infty,-2]\cup(3,\infty)"),
+    (NUMBER, "1998", "in 1998"),
+    (WORD, "television", "televisions"),
+    (WORD, "T-shirt", "tshirt"),
     (LIST, "[1000, 2000]", "1,000 and 2,000"),
     (LIST, "[2014, 2016]", "2014 & 2016"),
     (WORD, "cat", "It is a cat."),
@@ -88,6 +94,9 @@ DIFFERENT = [
     (EXPRESSION, r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1,3],[2,4]]"),
     (EXPRESSION, "n!", "n"),
     (EXPRESSION, "1/6", r"0.\overline{16}"),
+    (EXPRESSION, r"x \leq -2 \text{ or } x > 3", r"(-\infty,-2)\cup(3,\infty)"),
+    (NUMBER, "1998", "before 1998"),
+    (NUMBER, "12", "over 12"),
     (LIST, "[1000, 2000]", "1,000, 2,001"),
     (WORD, "cat", "c a t"),
 ]
@@ -129,6 +138,7 @@ NOT_CHOSEN = [
     ("F", r"-\infty", FORMULAS),
     ("B", "2^x", FORMULAS),
     ("A", "It does not move.", MOTION),
+    ("B", "10 cm^2", ("5 cm", "10 cm", "15 cm")),
 ]
 
 OPEN = [

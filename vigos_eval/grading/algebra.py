@@ -21,6 +21,9 @@ MAX_BITS = 4000
 MAX_FACTORIAL = 170
 TOLERANCE = 1e-9
 
+BOUNDS = frozenset(["before", "after", "since", "until", "over", "under", "above", "below"])
+"""Words that make another statement of the number behind them."""
+
 Value = Fraction | complex
 
 
@@ -104,7 +107,8 @@ class _Valuer:
         # "10 chocolate candies": a noun beside a number does not change it; "more than" does.
         if "word" in (left.kind, right.kind):
             word, other = (right, left) if right.kind == "word" else (left, right)
-            if CHANGING.intersection(word.text.split()):
+            around = CHANGING if word is right else CHANGING | BOUNDS
+            if around.intersection(word.text.split()):
                 raise ValueFault(f"{word.text!r} beside a number")
             return self.of(other)
         return _both(self.of(left), self.of(right), lambda a, b: a * b)

@@ -236,10 +236,15 @@ def _by_text(answer: str, options: tuple[str, ...]) -> set[int]:
     if found := _same_formulas(answer, options):
         return found
     word = f" {folded(answer)} "
+    is_amount = stated_quantity(answer) is not None
     said = {
         i: text
         for i, text in enumerate(_option_forms(options)[1])
-        if f" {text} " in word and SPOKEN.search(text) and is_wordy(options[i])
+        if f" {text} " in word
+        and SPOKEN.search(text)
+        and is_wordy(options[i])
+        # 10 cm^2 says "10 cm" and is another amount.
+        and not (is_amount and parse_quantity(options[i]))
     }
     if said and (kept := f" {folded(without_denied(answer))} ") != word:
         said = {i: text for i, text in said.items() if f" {text} " in kept or is_denial(options[i])}

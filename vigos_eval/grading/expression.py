@@ -14,7 +14,7 @@ from vigos_eval.grading.members import Item, read
 from vigos_eval.grading.number import parse_quantity
 from vigos_eval.grading.same_number import same_quantity
 from vigos_eval.grading.scalar import same_scalar, speaks_of
-from vigos_eval.grading.sets import real_set, same_set
+from vigos_eval.grading.sets import real_set, same_set, union_of
 from vigos_eval.grading.surface import compact, folded, is_wordy, undressed
 from vigos_eval.grading.tree import Node, SyntaxFault
 
@@ -112,6 +112,12 @@ def _one_against_many(golds: Sequence[Item], answers: Sequence[Item], question: 
     """A tuple, or an ordered chain a < b < c, against a bare list: the same members in order."""
     one, many = (golds[0], answers) if len(golds) == 1 else (answers[0], golds)
     node = one.node
+    if node.kind == "union" and all(
+        i.node.kind == "rel" and i.mark in ("", ",", "or") for i in many
+    ):
+        whole, found = real_set(node), [real_set(item.node) for item in many]
+        spans = [part for part in found if part is not None]
+        return whole is not None and len(spans) == len(many) and same_set(whole, union_of(spans))
     if node.kind == "rel" and len(set(node.text.split())) == 1 and node.text[0] in "<>":
         parts: Sequence[Node] = node.args
     elif node.kind == "seq" and len(node.args) == len(many):

@@ -26,6 +26,9 @@ REMARK = re.compile(
 # "k pi, k in Z": what kind of letter k is.
 PARAMETER = re.compile(r"(?<=\S)\s*[,(]\s*[a-z]\s*\\in\s*\\mathbb\s*\{?\s*[ZN]\s*\}?\s*\)?$")
 REPEATING = re.compile(r"(?<![0-9.])([0-9]{0,9})\.([0-9]{0,9})\\overline\s*\{\s*([0-9]{1,9})\s*\}")
+POINT = re.compile(
+    r"^(?:(?:the )?(?:point|vertex|cent(?:er|re)|coordinates?)\s*)?[A-Z]?\s*=?\s*(?=\([^()]*,[^()]*\)$)"
+)
 RATIO = re.compile(r"^([0-9]+) to ([0-9]+)$")
 
 
@@ -49,7 +52,7 @@ def read(text: str) -> tuple[Item, ...]:
     ['x_1', 'x_2']
     """
     bare = REPEATING.sub(_repeated, undressed(text).replace("USD ", ""))
-    bare = RATIO.sub(r"\1:\2", PARAMETER.sub("", bare))
+    bare = RATIO.sub(r"\1:\2", POINT.sub("", PARAMETER.sub("", bare)))
     try:
         statements = parse(bare)
     except SyntaxFault:

@@ -74,7 +74,7 @@ CHANGING = frozenset(
     ]
 )
 STATING = re.compile(
-    r"(?:\b(?:is|are|was|were|be|equals|by|there are|count|see|get|have|has|find)\b|=|(?<=[A-Za-z)]):)\s*"
+    r"(?:^in\b|\b(?:is|are|was|were|be|equals|by|there are|count|see|get|have|has|find)\b|=|(?<=[A-Za-z)]):)\s*"
 )
 
 

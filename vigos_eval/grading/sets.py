@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vigos_eval.grading.algebra import ValueFault, free_symbols, value
@@ -202,6 +203,15 @@ def _without(left: RealSet, right: RealSet) -> RealSet:
         ]
         left = _common(left, tuple(outside))
     return left
+
+
+def union_of(sets: Sequence[RealSet]) -> RealSet:
+    """All numbers of any of the sets, in normal form.
+
+    >>> len(union_of([WHOLE, ()]))
+    1
+    """
+    return _normal([span for one in sets for span in one])
 
 
 def same_set(left: RealSet, right: RealSet) -> bool:

@@ -39,6 +39,7 @@ SAME_GROUPS = (
     "math mathematics maths", "aluminium aluminum", "tyre tire", "fall autumn", "centre center", "mom mother", "dad father",
 )  # fmt: skip
 SAME = {word.replace("_", " "): group.split()[0] for group in SAME_GROUPS for word in group.split()}
+SAME_NAMES = frozenset(SAME.values())
 ARTICLES = re.compile(r"^(?:an?|the|some|its|it is|it's|they are|this is)\s+")
 LEAD = re.compile(r"^(?:the\s+)?(?:correct\s+|final\s+)?answer\s*(?:is|:)\s*")
 
@@ -82,8 +83,11 @@ def same_word(gold: str, answer: str) -> bool:
         return bool(right)
     if left.replace(" ", "") == right.replace(" ", ""):
         # ice cream, icecream; but "c a t" spells something else than an answer.
-        return all(len(part) > 1 for part in f"{left} {right}".split())
-    return _may_be_plural(left, right) and word_form(gold) == word_form(answer)
+        return any(len(part) > 1 for part in left.split()) and any(
+            len(part) > 1 for part in right.split()
+        )
+    may_be_same = _may_be_plural(left, right) or left in SAME_NAMES or right in SAME_NAMES
+    return may_be_same and word_form(gold) == word_form(answer)
 
 
 def _may_be_plural(left: str, right: str) -> bool:
