@@ -145,8 +145,8 @@ class VLLMEngine:
         except EngineDeadError as error:
             running.clear()  # nobody is left to abort them
             raise EngineError(
-                "vllm's engine died while it sampled; its own log above says why (out of memory: "
-                f"{MEMORY_ADVICE}). The same command then goes on where this one stopped"
+                "vllm's engine died while it sampled; its own log above says why. The same command "
+                f"goes on where this one stopped; if memory ran out, {MEMORY_ADVICE}"
             ) from error
         finally:
             if running:

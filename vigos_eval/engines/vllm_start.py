@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +76,35 @@ def start_vllm(folder: Path, settings: EngineSettings, lora_rank: int, image_siz
         arguments |= _cpu_arguments()
     try:
         with own_process_among_ranks(settings.tensor_parallel_size):
-            return LLM(model=str(folder), **arguments)
+            llm = LLM(model=str(folder), **arguments)
     except (ValueError, RuntimeError, AssertionError, NotImplementedError, OSError) as error:
         # torch.OutOfMemoryError is a RuntimeError.
         reason = one_line(error)
         advice = f"; {MEMORY_ADVICE}" if ABOUT_MEMORY.search(reason) else ""
         raise EngineError(f"engine=vllm does not start on {folder}: {reason}{advice}") from error
+    announce_death(llm.llm_engine.engine_core)
+    return llm
+
+
+def announce_death(core: Any) -> None:
+    """Have whoever waits for vLLM's next output be told when its engine's process is gone.
+
+    TRAP: vLLM 0.24 tells of a crash, but not of a kill (the kernel's, for want of memory): its client
+    notices, closes the sockets, and waits for an output for ever. Does nothing in one process.
+    """
+    from vllm.v1.engine.core_client import SyncMPClient
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    if not isinstance(core, SyncMPClient) or core.resources.engine_manager is None:
+        return
+    ends = [process.sentinel for process in core.resources.engine_manager.processes]
+    outputs = core.outputs_queue
+
+    def watch() -> None:
+        connection.wait(ends)
+        outputs.put(EngineDeadError(suppress_context=True))
+
+    threading.Thread(target=watch, name="vllm-is-alive", daemon=True).start()
 
 
 def has_ranks() -> bool:
