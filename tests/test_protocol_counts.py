@@ -52,6 +52,12 @@ def test_samples_per_question(
     counts = {(prompt.key.split(":")[0], decoding.n) for prompt, decoding in instant_engine.asked}
     assert counts == {("mmmu", main), ("vilp_f", vilp), ("vilp_p", vilp)}
     assert run["protocol"]["name"] == protocol
+    # lmms-eval's own results say it too: protocol, fingerprint, data.
+    stated = run["results"]["configs"]["mmmu"]["metadata"]["run"]
+    assert stated["fingerprint"] == run["fingerprint"]
+    assert stated["protocol"] == run["protocol"]
+    assert stated["tasks"]["mmmu"]["revision"].startswith("local-")
+    json.dumps(stated)
     samples = run["results"]["samples"]
     assert {len(row["resps"][0]) for row in samples["mmmu"]} == {main}
     assert {len(row["resps"][0]) for row in samples["vilp_f"]} == {vilp}
@@ -82,6 +88,7 @@ def test_an_override_is_honoured_and_makes_the_protocol_custom(
     assert run["protocol"]["name"] == "custom"
     assert run["protocol"]["base"] == "paper"
     assert run["protocol"][field] == value
+    assert run["results"]["configs"]["vilp_f"]["metadata"]["run"]["protocol"][field] == value
     if field == "repeats":
         assert {decoding.n for _, decoding in instant_engine.asked} == {3}
         assert "pass@3,none" in run["results"]["results"]["mmmu"]

@@ -5,17 +5,34 @@ The host builds the model before the tasks and tells neither about the other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from vigos_eval.protocol import Protocol, load_protocol
 
 _protocol: Protocol | None = None
+_run: dict[str, Any] = {}
 _kind = "chat"
 _is_ours = True
 
 
 def activate(protocol: Protocol) -> None:
     """Make this the protocol that tasks loaded from now on take their repeats from."""
-    global _protocol
+    global _protocol, _run
     _protocol = protocol
+    _run = {}
+
+
+def describe_run(facts: Mapping[str, Any]) -> None:
+    """Fill in what `run_facts` handed out: protocol and data are settled after tasks were loaded."""
+    global _run
+    _run.update(facts)
+    _run = {}  # what was handed out belongs to that run
+
+
+def run_facts() -> dict[str, Any]:
+    """What the host's own results say about the run. Tasks hand it over before it is filled."""
+    return _run
 
 
 def active_protocol() -> Protocol:

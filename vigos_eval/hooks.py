@@ -16,7 +16,7 @@ from lmms_eval.api.filter import Filter
 from lmms_eval.api.task import ConfigurableMessagesTask, ConfigurableTask
 from lmms_eval.filters import build_filter_ensemble
 
-from vigos_eval.active import active_protocol, host_kind, is_ours_expected
+from vigos_eval.active import active_protocol, host_kind, is_ours_expected, run_facts
 from vigos_eval.benchmarks import question_from_row, rows_of, sample_from_row
 from vigos_eval.benchmarks.cv_bench import combined
 from vigos_eval.benchmarks.loading import ROW
@@ -76,6 +76,13 @@ class VigosTask(ConfigurableMessagesTask):
             stop(error)
         self.dataset = {split: rows}
         self.dataset_no_image = {split: rows.without_images()}
+
+    def dump_config(self) -> dict[str, Any]:
+        """The task's settings for the host's results; under our model with the run's beside them."""
+        config: dict[str, Any] = super().dump_config()
+        if is_ours_expected():
+            config["metadata"] = {**config["metadata"], "run": run_facts()}
+        return config
 
     def sample(self, doc: Doc) -> Sample:
         """The document as a Sample with its images."""

@@ -14,7 +14,7 @@ from typing import Any
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 
-from vigos_eval.active import activate
+from vigos_eval.active import activate, describe_run
 from vigos_eval.asking import Asked, Asking, Question, ask
 from vigos_eval.benchmarks import sample_from_row
 from vigos_eval.controls import blind, shuffled
@@ -89,6 +89,7 @@ class Vigos(lmms):
             tasks={task.label: task.facts for task in tasks.values()},
         )
         folder = self.settings.run or Path("runs") / run.name
+        describe_run({"folder": str(folder), "fingerprint": run.fingerprint, **run.facts})
         asked = self._asked(run, folder, requests, folded, tasks)
         refuse_failures(asked.failures, folder, self.world_size)
         finish_run(folder, protocol, self.settings, rank=self.rank, world_size=self.world_size)

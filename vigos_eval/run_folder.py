@@ -74,6 +74,16 @@ class RunDescription:
         }
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What every result says of the run, wherever it is kept."""
+        return {
+            "protocol": asdict(self.protocol),
+            "model": {"pretrained": self.pretrained, **self.identity},
+            "control": self.control,
+            "tasks": {label: asdict(facts) for label, facts in sorted(self.tasks.items())},
+        }
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hex digits over `fields`."""
         return fingerprint(self.fields)
