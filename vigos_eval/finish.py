@@ -95,8 +95,8 @@ def finish_run(
         if withheld:
             print(f"vigos: {error}", file=sys.stderr)
         print(
-            f"vigos: run folder {folder}; see it with: vigos-eval report {folder}, or "
-            f"vigos-eval view {folder}",
+            f"vigos: run folder {folder}; scores with clustered errors (lmms-eval's Stderr_CLT "
+            f"knows no clusters): vigos-eval report {folder}; samples: vigos-eval view {folder}",
             file=sys.stderr,
             flush=True,
         )
