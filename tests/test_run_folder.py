@@ -120,7 +120,7 @@ def test_the_name_carries_model_fingerprint_and_control() -> None:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_text(tmp_path / "a.json", "one")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RunFolderError, match="cannot be written"):
+    with pytest.raises(RunFolderError, match="cannot be written: .*; mend that and run the same"):
         write_text(tmp_path / "folder", "two")
     assert (tmp_path / "a.json").read_text() == "one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "folder"]

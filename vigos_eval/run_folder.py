@@ -221,7 +221,9 @@ def write_text(path: Path, text: str) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise RunFolderError(f"{path} cannot be written: {error.strerror}") from error
+        raise RunFolderError(
+            f"{path} cannot be written: {error.strerror}; mend that and run the same command again"
+        ) from error
 
 
 def installed_versions() -> dict[str, str]:
