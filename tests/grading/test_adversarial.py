@@ -182,6 +182,31 @@ def test_a_text_that_names_the_gold_beside_another_answer_is_left_open(
     assert grade(answer, sample(TEXT, gold)).outcome is Outcome.UNGRADED
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\frac1.5",
+        r"\frac1,000",
+        r"\sqrt.5",
+        r"\frac{1}.",
+        "10^{400}",
+        "10^{400} cm",
+        r"\frac{10^{400}}{3}",
+        "x < 10^{400}",
+        "(10^{400}, 1)",
+        "9" * 60 + "e300 km",
+        "9" * 60 + "e300",
+    ],
+)
+@pytest.mark.parametrize("gold", ["42", "5 cm", "x+1", "x < 2", "(1, 2)", "0.333", "[1, 2]"])
+def test_numbers_cut_off_or_too_large_are_wrong_and_end_no_run(gold: str, answer: str) -> None:
+    for kind in (NUMBER, EXPRESSION, LIST):
+        given = {"precision": "1"} if kind is NUMBER and gold.isdigit() else {}
+        assert grade(answer, sample(kind, gold, **given)).outcome is Outcome.WRONG
+    item = sample(AnswerKind.CHOICE, "A", options=(gold, "7 m", r"\sqrt{x}"))
+    assert grade(answer, item).outcome is Outcome.WRONG
+
+
 def test_asked_for_x_another_letter_is_no_answer() -> None:
     asked = sample(EXPRESSION, "x=3", question="Solve for x: 2x = 6")
     assert grade("y=3", asked).outcome is Outcome.WRONG

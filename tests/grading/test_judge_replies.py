@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.grading.judge_server import JudgeServer
-from vigos_eval.errors import ConfigError
+from vigos_eval.errors import ConfigError, RunFolderError
 from vigos_eval.grading.judge import Asked, Judged, Patience, judged
 from vigos_eval.grading.judge_prompt import read_reply
 from vigos_eval.grading.verdict_cache import VerdictCache
@@ -107,6 +107,28 @@ def test_settings_that_can_reach_no_judge_are_refused_at_once(
 ) -> None:
     with JudgeServer() as server, pytest.raises(ConfigError, match=next(iter(changes))):
         ask(server, tmp_path, **changes)
+
+
+def test_a_full_disk_is_one_error_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        def write(self, _: bytes) -> None:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            """Nothing was kept."""
+
+    opened = VerdictCache.__enter__
+
+    def full(cache: VerdictCache) -> VerdictCache:
+        cache._file.close()
+        cache._file = Full()  # type: ignore[assignment]
+        return opened(cache)
+
+    monkeypatch.setattr(VerdictCache, "__enter__", full)
+    with JudgeServer() as server, pytest.raises(RunFolderError, match="No space left"):
+        ask(server, tmp_path, count=20)
 
 
 def test_ctrl_c_ends_the_calls_in_flight_at_once(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ options = st.lists(
 texts = st.one_of(
     st.text(max_size=60),
     st.text("\\{}()[]$^_,.;:=<>|+-*/!%'\"&~ 0123456789abxyABCdfrqtspi\n", max_size=60),
-    st.lists(st.sampled_from([r"\frac", r"\sqrt", "{", "}", "(", ")", "x", "2", "^", "_", r"\pm", r"\cup", ",", "=", "|", r"\{", r"\}", r"\text{and}", "<", "-"]), max_size=25).map(" ".join),
+    st.lists(st.sampled_from([r"\frac", r"\sqrt", "{", "}", "(", ")", "x", "2", "^", "_", r"\pm", r"\cup", ",", "=", "|", r"\{", r"\}", r"\text{and}", "<", "-", ".5", "1.5", "1,000", "10^{400}", "9e300", "km", "!", "%", "not", "half", "k"]), max_size=25).map(" ".join),
 )  # fmt: skip
 relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 KINDS = [kind for kind in AnswerKind if kind is not AnswerKind.CHOICE]

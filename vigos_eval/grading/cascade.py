@@ -47,20 +47,25 @@ def grade(answer: str | None, sample: Sample) -> Verdict:
     answer = answer.strip(INVISIBLE_ENDS)
     if not answer:
         return Verdict(Outcome.WRONG, "the answer is empty")
+    try:
+        return _decided(answer, sample)
+    except GraderFault as fault:
+        return Verdict(Outcome.UNGRADED, str(fault), "none")
+    except (RecursionError, OverflowError):
+        return Verdict(Outcome.WRONG, "the answer is nested too deep, or its numbers are too large")
+
+
+def _decided(answer: str, sample: Sample) -> Verdict:
+    """The rule that the sample's kind asks for."""
     if sample.grading.get("rule") == "mathvision":
         return _verdict(mathvision_equal(sample.gold, sample.options, answer), answer, sample)
     if sample.kind is AnswerKind.CHOICE:
         return grade_choice(answer, sample)
     if sample.kind is AnswerKind.TEXT:
         return _grade_text(answer, sample)
-    try:
-        equal = answer == sample.gold.strip() or any(
-            _equal(gold, answer, sample) for gold in _golds(sample)
-        )
-    except GraderFault as fault:
-        return Verdict(Outcome.UNGRADED, str(fault), "none")
-    except RecursionError:
-        return Verdict(Outcome.WRONG, "the answer is nested too deep")
+    equal = answer == sample.gold.strip() or any(
+        _equal(gold, answer, sample) for gold in _golds(sample)
+    )
     return _verdict(equal, answer, sample)
 
 

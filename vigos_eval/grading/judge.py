@@ -185,9 +185,13 @@ async def _all(
             for key, item in queue:
                 await _one(session, key, item)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(settings.concurrency, len(open_))):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(settings.concurrency, len(open_))):
+                    group.create_task(work())
+        except ExceptionGroup as errors:
+            # A full disk is one error to the user, however many calls meet it.
+            raise errors.exceptions[0] from errors
     return session
 
 

@@ -93,6 +93,6 @@ def _two_decimals(text: str) -> float | None:
         if len(statements) != 1 or free_symbols(statements[0][1]):
             return None
         number = complex(value(statements[0][1]))
-    except (SyntaxFault, ValueFault):
+    except (SyntaxFault, ValueFault, OverflowError):
         return None
     return round(number.real, 2) if abs(number) < 1e15 else None

@@ -201,6 +201,8 @@ class Levels(ABC):
         text = self.take().replace(",", "")
         if len(text) > MAX_LITERAL:
             raise SyntaxFault("a number with too many digits")
+        if not text.strip("."):
+            raise SyntaxFault("a number without digits")  # \frac1.5, taken apart
         point = text.find(".")
         return Node(
             "num", value=Fraction(text), decimals=len(text) - point - 1 if point >= 0 else 0

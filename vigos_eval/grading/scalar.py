@@ -29,7 +29,7 @@ def same_scalar(gold: Node, answer: Node, question: str = "", *, is_function: bo
         return _same_relation(gold, answer)
     try:
         return _same_number(gold, answer) or _same_renamed(gold, answer, question, is_function)
-    except ValueFault:
+    except (ValueFault, OverflowError):
         return False
 
 
@@ -107,7 +107,7 @@ def _same_relation(gold: Node, answer: Node) -> bool:
             return _same_chain(gold, answer) or _same_difference(gold, answer)
         equation, formula = (gold, answer) if gold.kind == "rel" else (answer, gold)
         return _solves(equation, formula)
-    except ValueFault:
+    except (ValueFault, OverflowError):
         return False
 
 

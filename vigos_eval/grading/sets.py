@@ -39,7 +39,7 @@ def real_set(node: Node, *, is_explicit: bool = False) -> RealSet | None:
     """
     try:
         return _real_set(node, is_explicit)
-    except ValueFault:
+    except (ValueFault, OverflowError):
         return None
 
 

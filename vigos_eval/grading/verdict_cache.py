@@ -69,8 +69,17 @@ class VerdictCache:
         return self._found.get(key)
 
     def add(self, key: str, model: str, is_correct: bool) -> None:
-        """Keep a verdict, on disk before this returns."""
+        """Keep a verdict, on disk before this returns.
+
+        Raises:
+            RunFolderError: It cannot be written.
+        """
         self._found[key] = is_correct
         entry = {"key": key, "model": model, "prompt": PROMPT_VERSION, "correct": is_correct}
-        self._file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise RunFolderError(
+                f"the judge's cache {self.path} cannot be written: {error}"
+            ) from error
