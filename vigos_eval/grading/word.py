@@ -39,7 +39,6 @@ SAME_GROUPS = (
     "math mathematics maths", "aluminium aluminum", "tyre tire", "fall autumn", "centre center", "mom mother", "dad father",
 )  # fmt: skip
 SAME = {word.replace("_", " "): group.split()[0] for group in SAME_GROUPS for word in group.split()}
-SAME_NAMES = frozenset(SAME.values())
 ARTICLES = re.compile(r"^(?:an?|the|some|its|it is|it's|they are|this is)\s+")
 LEAD = re.compile(r"^(?:the\s+)?(?:correct\s+|final\s+)?answer\s*(?:is|:)\s*")
 
@@ -86,8 +85,14 @@ def same_word(gold: str, answer: str) -> bool:
         return any(len(part) > 1 for part in left.split()) and any(
             len(part) > 1 for part in right.split()
         )
-    may_be_same = _may_be_plural(left, right) or left in SAME_NAMES or right in SAME_NAMES
-    return may_be_same and word_form(gold) == word_form(answer)
+    if left in _names_of_plural(right) or right in _names_of_plural(left):
+        return True
+    return _may_be_plural(left, right) and word_form(gold) == word_form(answer)
+
+
+def _names_of_plural(word: str) -> set[str]:
+    """What a word with an "s" is another name of: "televisions" of "tv"."""
+    return {SAME[one] for one in (word[:-1], word[:-2]) if word.endswith("s") and one in SAME}
 
 
 def _may_be_plural(left: str, right: str) -> bool:
