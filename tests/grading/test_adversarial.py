@@ -93,6 +93,8 @@ DIFFERENT = [
     (EXPRESSION, r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "1,2,3,4"),
     (EXPRESSION, r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1,3],[2,4]]"),
     (EXPRESSION, "n!", "n"),
+    (EXPRESSION, "C", "B"),
+    (EXPRESSION, "k", "n"),
     (EXPRESSION, "1/6", r"0.\overline{16}"),
     (EXPRESSION, r"x \leq -2 \text{ or } x > 3", r"(-\infty,-2)\cup(3,\infty)"),
     (NUMBER, "1998", "before 1998"),

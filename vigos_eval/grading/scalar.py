@@ -92,12 +92,19 @@ def _same_renamed(gold: Node, answer: Node, question: str, is_function: bool) ->
         or speaks_of(question, mine)
         or speaks_of(question, wanted)
         or not question
+        # A letter alone is no parameter of anything: B is not C.
+        or "sym" in (gold.kind, answer.kind)
     ):
         return False
     return same_value(gold, answer, renamed={mine: wanted})
 
 
 def speaks_of(question: str, name: str) -> bool:
+    r"""Whether the question names the letter.
+
+    >>> speaks_of("Solve for $t$.", "t"), speaks_of("the time", "t")
+    (True, False)
+    """
     return re.search(rf"(?<![A-Za-z\\]){re.escape(name)}(?![A-Za-z])", question) is not None
 
 
