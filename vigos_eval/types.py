@@ -124,7 +124,8 @@ class Decoding:
     """How to sample.
 
     Attributes:
-        n: Samples per prompt; sample i uses seed ``seed + i`` on every engine.
+        n: Samples per prompt; sample i uses seed ``seed + i`` on every engine (hf: with the
+            prompt, so that questions are independent).
         temperature: 0 is greedy.
         top_p: Nucleus, in (0, 1].
         top_k: 0 is off.

@@ -67,7 +67,7 @@ class OwnSampler:
 
     def sample(self, asked: Sequence[Asked], decoding: Decoding, step: int) -> list[Completion]:
         """See `Sampler`; a prompt's random stream follows from the decoding's seed and its key."""
-        from vigos_eval.engines.sampling import completion_of
+        from vigos_eval.engines.sampling import completion_of, stream_seed
         from vigos_train.generation import Ask, sampled_ids
 
         asks = [Ask(a.ids, a.images, stream_seed(decoding.seed, a.prompt.key)) for a in asked]
@@ -78,18 +78,6 @@ class OwnSampler:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def stream_seed(seed: int, key: str) -> int:
-    """The seed of one prompt's random stream, 63 bits.
-
-    >>> stream_seed(42, "a") == stream_seed(42, "a"), stream_seed(42, "a") == stream_seed(42, "b")
-    (True, False)
-    """
-    import hashlib
-
-    digest = hashlib.sha256(f"{seed} {key}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 @dataclass

@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from vigos_eval.engines.sampling import stream_seed
 from vigos_eval.protocol import Protocol
 from vigos_eval.types import Decoding
 from vigos_train.config import TrainConfig
@@ -36,7 +37,7 @@ from vigos_train.optim import make_optimizer, make_schedule, rows_of_step
 from vigos_train.parallel import Parallel
 from vigos_train.rollout import Asked, Rollout, Routing, Skipped, ask_all, routed
 from vigos_train.routing import Segment, scored_tokens
-from vigos_train.samplers import Sampler, stream_seed
+from vigos_train.samplers import Sampler
 from vigos_train.scoring import ScoredPart, SegmentKl, objective, score
 from vigos_train.sharding import lockstep_rows, shard_layers
 from vigos_train.step_log import StepRecord, step_numbers

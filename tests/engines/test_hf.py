@@ -12,6 +12,7 @@ from tests.engines.adapters import write_adapter
 from tests.engines.asking import GREEDY, SAMPLED, asked, picture
 from tests.engines.conftest import Subject, settings_of
 from vigos_eval.engines.hf import HFEngine
+from vigos_eval.engines.sampling import uniform_draws
 from vigos_eval.engines.tiny_checkpoint import write_tiny_checkpoint
 from vigos_eval.errors import CheckpointError, ConfigError
 from vigos_eval.types import Generated
@@ -44,6 +45,25 @@ def test_five_samples_are_those_of_the_prompt_asked_alone(hf: Subject) -> None:
     together = {answer.key: answer for answer in hf.engine.generate(prompts, SAMPLED)}
     for prompt in reversed(prompts):
         assert one(hf.engine, prompt) == together[prompt.key]
+
+
+def test_every_prompt_has_a_random_stream_of_its_own(
+    hf: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under one stream questions come out right together, and their errors are understated."""
+    seen: list[tuple[float, ...]] = []
+
+    def noted(*arguments: Any) -> Any:
+        draws = uniform_draws(*arguments)
+        seen.append(tuple(draws.flatten().tolist()))
+        return draws
+
+    monkeypatch.setattr("vigos_eval.engines.hf.uniform_draws", noted)
+    red = asked("a", picture("red"))
+    for prompt in (red, asked("a", picture("blue")), asked("a"), replace(red, key="another key")):
+        one(hf.engine, prompt)
+    assert len(set(seen)) == 3
+    assert seen[3] == seen[0]
 
 
 def test_a_prompt_without_image_forgets_the_image_before_it(hf: Subject) -> None:

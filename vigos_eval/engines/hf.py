@@ -121,7 +121,10 @@ class HFEngine:
             inputs = self._inputs(prompt)
             prompt_ids = tuple(inputs["input_ids"][0].tolist())
             limit = min(decoding.max_new_tokens, self.context - len(prompt_ids))
-            samples = _sampled(self.model, inputs, decoding, limit, stops)
+            # By content: a text depends on prompt and seed alone, whatever the prompt's key.
+            content = f"{prompt_ids} {[image.sha256 for image in prompt.images]}"
+            draws = uniform_draws(decoding, limit, content).to(self.model.device)
+            samples = _sampled(self.model, inputs, decoding, draws, stops)
         return Generated(
             key=prompt.key,
             prompt_tokens=len(prompt_ids),
@@ -131,16 +134,23 @@ class HFEngine:
 
 
 def _sampled(
-    model: Any, inputs: Mapping[str, Any], decoding: Decoding, limit: int, stops: frozenset[int]
+    model: Any, inputs: Mapping[str, Any], decoding: Decoding, draws: Tensor, stops: frozenset[int]
 ) -> list[list[int]]:
-    """Token ids of the n samples, at most `limit` each, the end token included.
+    """Token ids of the n samples, the end token included.
 
     The prompt, images included, is read once; its cache is then copied for the n samples.
+
+    Args:
+        model: The network.
+        inputs: The prompt as tensors.
+        decoding: How to sample.
+        draws: Each sample's random numbers (n, tokens at most), on the model's device.
+        stops: End tokens.
     """
     _forget_positions(model)
     # Greedy samples are one and the same text.
     rows = decoding.n if decoding.temperature > 0 else 1
-    draws = uniform_draws(decoding, limit).to(model.device)
+    limit = draws.shape[1]
     samples: list[list[int]] = [[] for _ in range(rows)]
     running = list(range(rows))
     seen = model(**inputs, use_cache=True, logits_to_keep=1)

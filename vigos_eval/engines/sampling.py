@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +12,44 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def uniform_draws(decoding: Decoding, steps: int) -> Tensor:
+def uniform_draws(decoding: Decoding, steps: int, prompt: str = "") -> Tensor:
     """The random numbers of every sample, drawn before the first token: (n, steps), in [0, 1).
 
-    Sample i draws from its own generator, seeded ``seed + i``, on the CPU: a sample's numbers
-    depend on no other sample, no other prompt, no device and no vocabulary.
+    Sample i draws from its own generator, seeded by ``seed + i`` and the prompt, on the CPU: a
+    sample's numbers depend on no other sample, no other prompt, no device and no vocabulary. Under
+    one stream for all prompts, questions would come out right or wrong together, and errors that
+    take them as independent would be too small.
+
+    Args:
+        decoding: Seed and number of samples.
+        steps: Tokens at most.
+        prompt: What the stream belongs to; "" takes ``seed + i`` alone.
 
     >>> two = Decoding(n=2, temperature=1, top_p=1, top_k=0, max_new_tokens=4, seed=7)
     >>> one = Decoding(n=1, temperature=1, top_p=1, top_k=0, max_new_tokens=4, seed=8)
     >>> bool((uniform_draws(two, 4)[1] == uniform_draws(one, 4)[0]).all())
     True
+    >>> bool((uniform_draws(one, 4, "a") == uniform_draws(one, 4, "b")).all())
+    False
     """
     import torch
 
+    seeds = (stream_seed(decoding.seed + i, prompt) for i in range(decoding.n))
     return torch.stack(
-        [
-            torch.rand(steps, generator=torch.Generator().manual_seed(decoding.seed + i))
-            for i in range(decoding.n)
-        ]
+        [torch.rand(steps, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )
+
+
+def stream_seed(seed: int, owner: str) -> int:
+    """The seed of one random stream, 63 bits; the seed itself where nobody owns the stream.
+
+    >>> stream_seed(42, "a") == stream_seed(42, "a"), stream_seed(42, "a") == stream_seed(42, "b")
+    (True, False)
+    """
+    if not owner:
+        return seed
+    digest = hashlib.sha256(f"{seed} {owner}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def next_tokens(logits: Tensor, uniforms: Tensor, decoding: Decoding) -> Tensor:

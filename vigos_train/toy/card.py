@@ -24,7 +24,7 @@ ambiguous and only the prior speaks. Benchmark pictures start at 0.3.
 | `held_out.jsonl` | same | 50 %, other pictures |
 | `ViLP/ViLP` | question, image1..3, answer1..3 | fact and question; image 1 as usual, images 2 and 3 against it in the asked aspect only |
 | `zli12321/MMMU` | problem, images, answer, problem_id | four options in the problem, a letter as gold; every second picture against the prior |
-| `zli12321/mathverse` | same | how often an object is shown; three of five against the prior |
+| `zli12321/mathverse` | same | how often an object is shown; six of ten against the prior |
 
 The columns are the real data sets', the content is not: a score here says nothing about those
 benchmarks. Licence: Apache-2.0, as the code.
