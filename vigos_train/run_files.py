@@ -21,7 +21,8 @@ from vigos_train.rollout import Rollout
 from vigos_train.scoring import SegmentKl
 
 COLUMNS = ("row", "text", "reference", "format", "mean KL")
-SHOWN = ("loss", "format_rate", "match_rate", "length_mean", "seconds")
+# clipped: the share of description tokens above the clip, which teach nothing.
+SHOWN = ("loss", "clipped/perception", "format_rate", "match_rate", "length_mean", "seconds")
 
 
 @dataclass
