@@ -17,7 +17,7 @@ from vigos_eval.journal import Journal
 from vigos_eval.progress import Progress
 from vigos_eval.prompts import build_prompt
 from vigos_eval.protocol import Protocol, fingerprint
-from vigos_eval.records import CompletionRecord, ImageRef, Response, task_label
+from vigos_eval.records import CompletionRecord, ImageRef, Response, row_name, task_label
 from vigos_eval.term_signal import TermSignal
 from vigos_eval.types import AnswerKind, Decoding, EncodedImage, Generated, Prompt, Sample, Source
 
@@ -84,7 +84,7 @@ def question_key(task: str, source: Source, row: int, sample_id: str) -> str:
     >>> question_key("mmmu", "paper", 7, "validation_Math_1")
     'mmmu:00007:validation_Math_1'
     """
-    return f"{task_label(task, source)}:{row:05d}:{sample_id}"
+    return f"{row_name(task_label(task, source), row)}:{sample_id}"
 
 
 def ask(

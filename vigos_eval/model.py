@@ -32,6 +32,7 @@ from vigos_eval.records import (
     CompletionRecord,
     completion_files,
     read_completions,
+    row_name,
     row_of,
     task_label,
 )
@@ -123,7 +124,7 @@ class Vigos(lmms):
                 for at in folded
             ]
             known = {row_of(key) for key in done}
-            already = sum(f"{_label(q)}:{q.row:05d}" in known for q in questions)
+            already = sum(row_name(_label(q), q.row) in known for q in questions)
             progress = Progress(len(questions), already, is_shown=self.rank == 0)
             try:
                 return ask(asking, questions, done, progress)

@@ -121,6 +121,15 @@ def task_label(task: str, source: Source) -> str:
     return task if source == "paper" else f"{task}_official"
 
 
+def row_name(label: str, row: int) -> str:
+    """A row of a benchmark, as every key of its question starts.
+
+    >>> row_name("mmmu", 7)
+    'mmmu:00007'
+    """
+    return f"{label}:{row:05d}"
+
+
 def row_of(key: str) -> str:
     """Label and row of a question's key: what is known of a row even if it cannot be read.
 

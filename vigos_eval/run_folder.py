@@ -107,21 +107,18 @@ def open_run(folder: Path, run: RunDescription, *, started: str) -> None:
         RunFolderError: The folder holds a run with another fingerprint, or other data; the
             message names the first field that differs and both values.
     """
-    tasks: dict[str, Any] = {label: asdict(facts) for label, facts in run.tasks.items()}
+    facts = run.facts
     engine = run.engine
     if (before := check_run(folder, run)) is not None:
-        tasks = {**before["tasks"], **tasks}
+        facts["tasks"] = {**before["tasks"], **facts["tasks"]}
         started, engine = before["started"], before["engine"]
     settings = {
+        **facts,
         "schema": SCHEMA,
         "name": run.name,
-        "protocol": asdict(run.protocol),
         "fingerprint": run.fingerprint,
         "fingerprint_fields": run.fields,
-        "model": {"pretrained": run.pretrained, **run.identity},
         "engine": engine,
-        "control": run.control,
-        "tasks": dict(sorted(tasks.items())),
         "versions": installed_versions(),
         "started": started,
         "partial": True,

@@ -14,7 +14,7 @@ from pathlib import Path
 from vigos_eval.grading.run import grade_records
 from vigos_eval.marks import POSITION, PRIOR_POSITION
 from vigos_eval.protocol import JudgeSettings
-from vigos_eval.records import Attempt, CompletionRecord, Response, VerdictRecord, row_of
+from vigos_eval.records import Attempt, CompletionRecord, Response, VerdictRecord, row_name, row_of
 from vigos_eval.types import Outcome, Sample
 
 
@@ -71,7 +71,7 @@ def publish_verdicts(
 def is_skipped(label: str, row: int, responses: Sequence[str]) -> bool:
     """Whether the run left this row out (`skip_bad_rows`): it was never asked, so it has no metric."""
     with _lock:
-        return f"{label}:{row:05d}" in _skipped and not any(responses)
+        return row_name(label, row) in _skipped and not any(responses)
 
 
 def is_withheld(label: str) -> bool:

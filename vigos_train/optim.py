@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,6 +41,36 @@ def clip_gradients(parameters: Sequence[Tensor], limit: float) -> float:
     if limit > 0:
         torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)
     return float(norm)
+
+
+@dataclass(frozen=True)
+class OwnOptimizer:
+    """An optimizer of ours, its step and its state: what every update.py's way builds on.
+
+    Attributes:
+        parameters: The trained ones, or this rank's shards of them.
+        optimizer: Over these parameters.
+    """
+
+    parameters: Sequence[Tensor]
+    optimizer: torch.optim.Optimizer
+
+    def clipped_step(self, limit: float, check: Callable[[float], None]) -> float:
+        """Clip to `limit`, let `check` refuse the norm, step, forget gradients; the norm before."""
+        norm = clip_gradients(self.parameters, limit)
+        check(norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def optimizer_state(self) -> Mapping[str, Any]:
+        """See `updates.Update`: torch's own form, also of a rank's shard."""
+        state: Mapping[str, Any] = self.optimizer.state_dict()
+        return state
+
+    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
+        """See `updates.Update`."""
+        self.optimizer.load_state_dict(dict(state))
 
 
 def steps_in_run(rows: int, config: OptimConfig) -> int:

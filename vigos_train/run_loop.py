@@ -120,8 +120,7 @@ class RunLoop:
         trainer, output = self.trainer, self.trainer.config.output
         if not is_due(trainer.done, output.save_every, trainer.total_steps):
             return
-        target = checkpoint_folder(self.folder, trainer.done)
-        save_checkpoint_of(trainer, self.folder, self.settings)
+        target = save_checkpoint_of(trainer, self.folder, self.settings)
         if files is not None:
             drop_old(self.folder, output.keep)
             if self.after_checkpoint is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vigos_eval.engines.hf import evaluating
 from vigos_train.encoding import ImageInputs
 from vigos_train.features import hidden_states, image_features, sequences
 from vigos_train.losses import Divergence, TokenKl, fused_kl
@@ -148,14 +149,8 @@ def batches(lengths: Mapping[int, int], token_budget: int) -> list[list[int]]:
 @contextmanager
 def _as_teacher(model: Any) -> Iterator[None]:
     """Adapter off, eval mode, no gradient; the student's mode comes back afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.no_grad(), model.disable_adapter():
-            yield
-    finally:
-        for module in training:
-            module.training = True
+    with evaluating(model), torch.no_grad(), model.disable_adapter():
+        yield
 
 
 def _states(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vigos_train.encoding import NO_IMAGES
-from vigos_train.optim import clip_gradients
+from vigos_train.optim import OwnOptimizer
 from vigos_train.parallel import Parallel
 from vigos_train.routing import Route, Segment, Target
 from vigos_train.scoring import ScoringRow
@@ -23,12 +23,10 @@ Shards = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class ShardedUpdate:
+class ShardedUpdate(OwnOptimizer):
     """AdamW on shards."""
 
     parallel: Parallel
-    parameters: Sequence[Tensor]
-    optimizer: torch.optim.Optimizer
 
     @property
     def is_lockstep(self) -> bool:
@@ -44,15 +42,11 @@ class ShardedUpdate:
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        norm = clip_gradients(self.parameters, limit)
-        check(norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return norm
+        return self.clipped_step(limit, check)
 
     def optimizer_state(self) -> Mapping[str, Any]:
         """See `updates.Update`: this rank's shards."""
-        state = self.optimizer.state_dict()
+        state = super().optimizer_state()
         return {**state, "state": {k: _local(v) for k, v in state["state"].items()}}
 
     def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
@@ -61,7 +55,7 @@ class ShardedUpdate:
             number: _as_shards(each, self.parameters[number])
             for number, each in state["state"].items()
         }
-        self.optimizer.load_state_dict({**state, "state": whole})
+        super().load_optimizer_state({**state, "state": whole})
 
 
 def _local(state: Shards) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def is_right(text: str, reference: str, problem: str = "") -> bool:
     answer, gold = last_boxed(text), short_answer(reference)
     if answer is None or not gold:
         return False
-    # A letter read as a formula would equal any other: variables may be named anew.
+    # A letter names an option and is no formula: "b." is "(B)".
     is_letter = len(gold.strip("(). ")) == 1 and gold.strip("(). ").isalpha()
     kind = AnswerKind.CHOICE if is_letter else kind_of_gold(gold)
     sample = Sample("training", "paper", "row", problem, gold, kind, cluster="row")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vigos_eval.errors import ConfigError
-from vigos_train.optim import clip_gradients
+from vigos_train.optim import OwnOptimizer
 from vigos_train.parallel import Parallel
 
 Check = Callable[[float], None]
@@ -46,12 +46,10 @@ class Update(Protocol):
 
 
 @dataclass(frozen=True)
-class PlainUpdate:
+class PlainUpdate(OwnOptimizer):
     """One process, or data-parallel ranks that each hold everything."""
 
     parallel: Parallel
-    parameters: Sequence[Tensor]
-    optimizer: torch.optim.Optimizer
 
     @property
     def is_lockstep(self) -> bool:
@@ -65,33 +63,19 @@ class PlainUpdate:
     def advance(self, limit: float, check: Check) -> float:
         """See `Update`."""
         self.parallel.sum_gradients(self.parameters)
-        norm = clip_gradients(self.parameters, limit)
-        check(norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return norm
-
-    def optimizer_state(self) -> Mapping[str, Any]:
-        """See `Update`; the same on every rank."""
-        state: Mapping[str, Any] = self.optimizer.state_dict()
-        return state
-
-    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
-        """See `Update`."""
-        self.optimizer.load_state_dict(dict(state))
+        return self.clipped_step(limit, check)
 
 
 @dataclass(frozen=True)
-class DeepSpeedUpdate:
+class DeepSpeedUpdate(OwnOptimizer):
     """DeepSpeed ZeRO-2: gradients and AdamW's state sharded over the ranks.
 
-    The engine clips, so `advance` takes its limit from the config it was built with.
+    The engine clips, so `advance` takes its limit from the config it was built with. The state is
+    this rank's shard, not DeepSpeed's pickles.
     """
 
     engine: Any
     ranks: int
-    parameters: Sequence[Tensor]
-    optimizer: torch.optim.Optimizer
 
     @property
     def is_lockstep(self) -> bool:
@@ -112,15 +96,6 @@ class DeepSpeedUpdate:
         check(norm)
         return norm
 
-    def optimizer_state(self) -> Mapping[str, Any]:
-        """See `Update`: this rank's shard, in torch's own form and not in DeepSpeed's pickles."""
-        state: Mapping[str, Any] = self.optimizer.state_dict()
-        return state
-
-    def load_optimizer_state(self, state: Mapping[str, Any]) -> None:
-        """See `Update`."""
-        self.optimizer.load_state_dict(dict(state))
-
 
 def connected_zero(parameters: Sequence[Tensor]) -> Tensor:
     """Zero, attached to every parameter."""
@@ -140,11 +115,11 @@ def open_update(
         ConfigError: A way of sharding that this trainer does not know.
     """
     if parallel.kind == "plain":
-        return PlainUpdate(parallel, parameters, optimizer)
+        return PlainUpdate(parameters, optimizer, parallel)
     if parallel.kind == "fsdp":
         from vigos_train.sharding import ShardedUpdate
 
-        return ShardedUpdate(parallel, parameters, optimizer)
+        return ShardedUpdate(parameters, optimizer, parallel)
     return _deepspeed(parallel, model, parameters, optimizer, max_grad_norm)
 
 
@@ -175,4 +150,4 @@ def _deepspeed(
             "zero_allow_untested_optimizer": True,
         },
     )
-    return DeepSpeedUpdate(engine, parallel.ranks, parameters, optimizer)
+    return DeepSpeedUpdate(parameters, optimizer, engine, parallel.ranks)

@@ -18,7 +18,7 @@ from vigos_eval.compare.bounds import ALPHA, clusters_to_exclude
 from vigos_eval.compare.gate import difference_of
 from vigos_eval.compare.pairing import PairedTask, paired_tasks, parse_metric, pooled
 from vigos_eval.compare.planning import POWER, normal_quantile
-from vigos_eval.report.sections import NOTHING, Section, Table
+from vigos_eval.report.sections import NOTHING, Section, Table, points_word
 from vigos_eval.scored_run import ScoredRun
 
 ATTEMPTS = (1, 3, 5, 10, 20)
@@ -145,7 +145,7 @@ def power_section(
     else:
         how = f"Measured between {run} and {against}."
     return Section(
-        f"Questions needed to tell a drop of {drop_points:g} point{'' if drop_points == 1 else 's'} from none",
+        f"Questions needed to tell a drop of {points_word(drop_points)} from none",
         table=Table(columns, rows, len(rows) - 1 if len(rows) > 1 else None),
         notes=(
             "By attempts per question (k). One-sided 5 %, and 80 % chance that every row of this "

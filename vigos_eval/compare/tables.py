@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from vigos_eval.compare.bounds import clusters_to_exclude
 from vigos_eval.compare.gate import Change, Decision, GateVerdict
 from vigos_eval.compare.planning import Needed
-from vigos_eval.report.sections import NOTHING, Section, Table, number, percent, signed
+from vigos_eval.report.sections import NOTHING, Section, Table, number, percent, points_word, signed
 
 
 def decision_sections(decision: Decision, base: str, candidate: str) -> Iterator[Section]:
@@ -36,10 +36,6 @@ def _m(decision: Decision) -> str:
     return f"{100 * decision.max_drop:g}"
 
 
-def _drop(decision: Decision) -> str:
-    return f"{_m(decision)} point{'' if _m(decision) == '1' else 's'}"
-
-
 def _withheld(decision: Decision) -> Iterator[str]:
     yield "No verdict: more than 1 % of the questions are ungraded."
     for change in decision.tasks:
@@ -53,7 +49,7 @@ def _withheld(decision: Decision) -> Iterator[str]:
 
 
 def _verdict_lines(decision: Decision) -> Iterator[str]:
-    drop = _drop(decision)
+    drop = points_word(100 * decision.max_drop)
     dropped = [c for c in decision.rows if c.verdict is GateVerdict.REGRESSION]
     open_rows = [c for c in decision.rows if c.verdict is GateVerdict.CANNOT_TELL]
     if decision.verdict is GateVerdict.PASS:

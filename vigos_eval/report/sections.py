@@ -68,6 +68,16 @@ def points_of(estimate: Estimate) -> str:
     return points(Score(estimate.value, estimate.stderr, estimate.questions, 0))
 
 
+def points_word(points: float) -> str:
+    """A number of points in words.
+
+    >>> points_word(1.0), points_word(2.5)
+    ('1 point', '2.5 points')
+    """
+    written = f"{points:g}"
+    return f"{written} point{'' if written == '1' else 's'}"
+
+
 def percent(share: float) -> str:
     """A share in percent, or a dash for NaN.
 
