@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+import pytest
+
+from vigos_eval.paths import shipped
 from vigos_eval.types import Completion, Decoding, Generated, Prompt
 
 
@@ -32,3 +36,35 @@ class InstantEngine:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def our_task_manager(model: str = "vigos") -> Any:
+    """lmms-eval's task manager over our folder alone: its own thousands take ten seconds."""
+    from lmms_eval.tasks import TaskManager
+
+    from vigos_eval.plugin import manifests
+
+    manifests()
+    return TaskManager(
+        "ERROR", include_path=str(shipped("tasks")), include_defaults=False, model_name=model
+    )
+
+
+def host_results(
+    monkeypatch: pytest.MonkeyPatch,
+    engine: InstantEngine,
+    model_args: Mapping[str, object],
+    tasks: list[str],
+    **more: Any,
+) -> dict[str, Any]:
+    """What lmms-eval's simple_evaluate returns with our model around `engine`."""
+    from lmms_eval.evaluator import simple_evaluate
+
+    import vigos_eval.model
+
+    monkeypatch.setattr(vigos_eval.model, "open_engine", lambda settings: engine)
+    text = ",".join(f"{name}={value}" for name, value in model_args.items())
+    results = simple_evaluate(model="vigos", model_args=text, tasks=tasks, **more)
+    assert results is not None
+    found: dict[str, Any] = results
+    return found

@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import SAMPLE_DATA
-from tests.instant import InstantEngine
+from tests.instant import InstantEngine, host_results, our_task_manager
 from vigos_eval.errors import DataError, RunFolderError
-from vigos_eval.paths import shipped
 
 MMMU = "zli12321/MMMU"
 Rows = list[dict[str, Any]]
@@ -53,29 +52,14 @@ def evaluate(
     tiny: Path, tmp_path: Path, instant_engine: InstantEngine, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """simple_evaluate over a data root into one run folder; returns the host's metrics of mmmu."""
-    from lmms_eval.evaluator import simple_evaluate
-    from lmms_eval.tasks import TaskManager
+    tasks = our_task_manager()
 
-    import vigos_eval.model
-    from vigos_eval.plugin import manifests
-
-    manifests()
-    # The host's own thousands of tasks take ten seconds.
-    tasks = TaskManager(
-        "ERROR", include_path=str(shipped("tasks")), include_defaults=False, model_name="vigos"
-    )
-    monkeypatch.setattr(vigos_eval.model, "open_engine", lambda settings: instant_engine)
-
-    def run(root: Path, more: str = "") -> dict[str, Any]:
+    def run(root: Path, **more: str) -> dict[str, Any]:
         monkeypatch.setenv("VIGOS_DATA_ROOT", str(root))
-        results = simple_evaluate(
-            model="vigos",
-            model_args=f"pretrained={tiny},run={tmp_path / 'run'}{more}",
-            tasks=["mmmu"],
-            task_manager=tasks,
-            log_samples=True,
+        args = {"pretrained": tiny, "run": tmp_path / "run", **more}
+        results = host_results(
+            monkeypatch, instant_engine, args, ["mmmu"], task_manager=tasks, log_samples=True
         )
-        assert results is not None
         found: dict[str, Any] = results["results"]["mmmu"]
         return found
 
@@ -104,7 +88,7 @@ def test_a_bad_row_ends_the_run_with_its_name_or_is_left_out_of_every_mean(
     assert "skip_bad_rows=true" in str(ended.value)
     assert len(instant_engine.asked) == 4
 
-    host = evaluate(root, ",skip_bad_rows=true")
+    host = evaluate(root, skip_bad_rows="true")
     # The engine says A, B, C, D, A. Golds of the four others: A (right twice), B, B (once each), 27.
     assert host["pass@5,none"] == pytest.approx(3 / 4)
     assert host["avg@5,none"] == pytest.approx(4 / 20)

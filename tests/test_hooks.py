@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.instant import our_task_manager
 from vigos_eval import active, scoring
 from vigos_eval.errors import DataError
-from vigos_eval.paths import shipped
 
 PLAIN_GENERATION = {
     "until": [], "do_sample": True, "temperature": 1.0, "top_p": 0.9, "top_k": 20, "max_new_tokens": 4096,
@@ -25,15 +25,8 @@ def load(name: str, kind: str = "chat", model: str = "qwen2_5_vl") -> Any:
 
 @cache
 def manager(model: str) -> Any:
-    """lmms-eval's task manager over our folder alone: its own thousands take ten seconds."""
-    from lmms_eval.tasks import TaskManager
-
-    from vigos_eval.plugin import manifests
-
-    manifests()
-    return TaskManager(
-        "ERROR", include_path=str(shipped("tasks")), include_defaults=False, model_name=model
-    )
+    """One per model: building it reads every task file."""
+    return our_task_manager(model)
 
 
 def built(task: Any) -> list[Any]:

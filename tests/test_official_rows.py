@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.instant import InstantEngine
+from tests.instant import InstantEngine, host_results
 from tests.shared_rows import LABELS, write_official_rows
 from vigos_eval.benchmarks import check_data, load_rows, questions
 from vigos_eval.grading import grade
@@ -75,18 +75,9 @@ def test_the_two_parts_of_mmmu_pro_share_clusters(root: Path) -> None:
 def test_the_official_tasks_run_in_real_lmms_eval(
     root: Path, tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lmms_eval.evaluator import simple_evaluate
-
-    import vigos_eval.model
-
     engine = InstantEngine()
-    monkeypatch.setattr(vigos_eval.model, "open_engine", lambda settings: engine)
-    results = simple_evaluate(
-        model="vigos",
-        model_args=f"pretrained={tiny},run={tmp_path / 'run'}",
-        tasks=list(LABELS),
-    )
-    assert results is not None
+    args = {"pretrained": tiny, "run": tmp_path / "run"}
+    results = host_results(monkeypatch, engine, args, list(LABELS))
     asked = sum(len(load_rows(label)) for label in LABELS)
     assert len(engine.asked) == asked
     run = json.loads((tmp_path / "run" / "run.json").read_text())

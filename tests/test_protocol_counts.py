@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.instant import InstantEngine
+from tests.instant import InstantEngine, host_results
 
 EIGHT_AND_VILP = ["mmmu", "vilp"]
 
@@ -17,17 +17,8 @@ def evaluate(
     monkeypatch: pytest.MonkeyPatch, engine: InstantEngine, run: Path, tiny: Path, **more: Any
 ) -> dict[str, Any]:
     """simple_evaluate with our model, its answers coming at once; returns run.json."""
-    from lmms_eval.evaluator import simple_evaluate
-
-    import vigos_eval.model
-
-    monkeypatch.setattr(vigos_eval.model, "open_engine", lambda settings: engine)
-    args = {"pretrained": str(tiny), "run": str(run), **more.pop("model_args", {})}
-    text = ",".join(f"{name}={value}" for name, value in args.items())
-    results = simple_evaluate(
-        model="vigos", model_args=text, tasks=EIGHT_AND_VILP, log_samples=True, **more
-    )
-    assert results is not None
+    args = {"pretrained": tiny, "run": run, **more.pop("model_args", {})}
+    results = host_results(monkeypatch, engine, args, EIGHT_AND_VILP, log_samples=True, **more)
     return {**json.loads((run / "run.json").read_text()), "results": results}
 
 

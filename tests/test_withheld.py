@@ -10,30 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.instant import InstantEngine
+from tests.instant import InstantEngine, host_results, our_task_manager
 from vigos_eval.finish import ScoreWithheld
-from vigos_eval.paths import shipped
 
 
 def evaluated(
     tasks: list[str], run: Path, tiny: Path, engine: InstantEngine, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     """The host's results of tasks whose answers come at once."""
-    from lmms_eval.evaluator import simple_evaluate
-    from lmms_eval.tasks import TaskManager
-
-    import vigos_eval.model
-    from vigos_eval.plugin import manifests
-
-    manifests()
-    manager = TaskManager(
-        "ERROR", include_path=str(shipped("tasks")), include_defaults=False, model_name="vigos"
-    )
-    monkeypatch.setattr(vigos_eval.model, "open_engine", lambda settings: engine)
-    results = simple_evaluate(
-        model="vigos", model_args=f"pretrained={tiny},run={run}", tasks=tasks, task_manager=manager
-    )
-    assert results is not None
+    args = {"pretrained": tiny, "run": run}
+    results = host_results(monkeypatch, engine, args, tasks, task_manager=our_task_manager())
     found: dict[str, Any] = results["results"]
     return found
 
