@@ -16,7 +16,7 @@ TRAIN = sorted((ROOT / "vigos_train").rglob("*.py"))
 HEAVY = {"torch", "transformers", "vllm", "lmms_eval"}
 MAY_IMPORT_HEAVY = ("engines/", "model.py", "hooks.py", "plugin.py", "task.py")
 # Inside functions only, like engines/*: the process group is torch's, the host's banner lmms-eval's.
-MAY_IMPORT_HEAVY_INSIDE = ("finish.py", "commands/run.py", "loading.py")
+MAY_IMPORT_HEAVY_INSIDE = ("ranks.py", "commands/run.py", "loading.py")
 LONGER = {"vigos_train/trainer.py": 450}
 
 

@@ -12,6 +12,7 @@ from vigos_eval.grading.run import GradedRun, grade_records, open_reason
 from vigos_eval.metrics import run_scores
 from vigos_eval.model_args import RunSettings
 from vigos_eval.protocol import Protocol
+from vigos_eval.ranks import from_all_ranks, from_rank_0
 from vigos_eval.records import (
     CompletionRecord,
     read_completions,
@@ -53,7 +54,7 @@ def refuse_failures(failures: Sequence[str], folder: Path, world_size: int) -> N
     """
     found = list(failures)
     if world_size > 1:
-        found = [failure for share in _from_all_ranks(found) for failure in share]
+        found = [failure for share in from_all_ranks(found) for failure in share]
     if found:
         raise DataError(
             f"rows that cannot be asked: {len(found)}, e.g. {found[0]}; the other answers are kept "
@@ -85,7 +86,7 @@ def finish_run(
         except UserError as raised:
             error = raised
     if world_size > 1:
-        error = _from_rank_0(error)
+        error = from_rank_0(error)
     withheld: frozenset[str] = frozenset()
     if isinstance(error, ScoreWithheld) and not error.is_all:
         withheld = error.labels
@@ -163,19 +164,3 @@ def asked_counts(completions: dict[str, CompletionRecord]) -> dict[str, int]:
 def skipped_count(completions: dict[str, CompletionRecord]) -> int:
     """Rows that were never asked."""
     return sum(record.skipped is not None for record in completions.values())
-
-
-def _from_all_ranks(own: list[str]) -> list[list[str]]:
-    import torch.distributed
-
-    box: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(box, own)
-    return box
-
-
-def _from_rank_0(error: UserError | None) -> UserError | None:
-    import torch.distributed
-
-    box: list[UserError | None] = [error]
-    torch.distributed.broadcast_object_list(box, src=0)
-    return box[0]

@@ -28,6 +28,7 @@ from vigos_eval.journal import Journal
 from vigos_eval.model_args import RunSettings, read_model_args
 from vigos_eval.progress import Progress
 from vigos_eval.protocol import VILP_TASKS, Protocol, with_overrides
+from vigos_eval.ranks import leave_group_at_exit
 from vigos_eval.records import (
     CompletionRecord,
     completion_files,
@@ -78,6 +79,8 @@ class Vigos(lmms):
         raise NotImplementedError("vigos tasks are one turn; ask this task of another model")
 
     def _answered(self, requests: list[Instance]) -> list[GenerationResult]:
+        if self.world_size > 1:
+            leave_group_at_exit()
         folded = fold(requests)
         tasks = hosted_tasks([requests[at[0]] for at in folded], self.task_dict)
         protocol = resolved_protocol(self.settings.protocol, tasks)

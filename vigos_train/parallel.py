@@ -1,9 +1,9 @@
 """Ranks: who am I, sums over ranks, plain gradients over ranks. No model and no loss here.
 
-How gradients meet is updates.py's subject. Only the adapter has any, so under plain data parallelism nothing is wrapped: its gradients
-are summed over the ranks once per optimizer step, in one buffer. That is exact for any number of
-forward and backward passes per rank, also none, where DistributedDataParallel needs the same on
-every rank.
+How gradients meet is updates.py's subject. Only the adapter has any, so under plain data
+parallelism nothing is wrapped: its gradients are summed over the ranks once per optimizer step, in
+one buffer. That is exact for any number of forward and backward passes per rank, also none, where
+DistributedDataParallel needs the same on every rank.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vigos_eval.errors import ConfigError
+from vigos_eval.ranks import leave_group_at_exit
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def open_parallel() -> Parallel:
         # minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=24))],
     )
+    leave_group_at_exit()
     kind = str(accelerator.distributed_type.value)
     if kind == "DEEPSPEED":
         return Parallel(accelerator, "deepspeed")

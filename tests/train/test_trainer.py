@@ -64,11 +64,10 @@ def test_two_ranks_of_two_are_one_of_four(tmp_path: Path, tiny_folder: Path, kin
     if kind == "deepspeed":
         pytest.importorskip("deepspeed", reason="pip install deepspeed")
     target = tmp_path / "ranks.pt"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += ["--master_port", str(20000 + os.getpid() % 20000)]
-    command += [str(ROOT / "tests" / "train" / "two_ranks.py")]
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = str(ROOT / "tests" / "train" / "two_ranks.py")
     done = subprocess.run(
-        [*command, str(tmp_path), str(tiny_folder), str(target), kind],
+        [*two, script, str(tmp_path), str(tiny_folder), str(target), kind],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
         capture_output=True,
