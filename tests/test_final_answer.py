@@ -57,7 +57,7 @@ def test_a_description_is_no_answer() -> None:
     ids=["unclosed", "nested", "statements", "dollars", "brackets"],
 )  # fmt: skip
 def test_a_hostile_text_is_read_in_no_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     final_answer(text)
     last_boxed(text)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
