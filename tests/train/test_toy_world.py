@@ -42,6 +42,15 @@ def test_the_same_seed_writes_the_same_bytes(world: Path, tmp_path: Path) -> Non
     assert digest(tmp_path / "again") == digest(world)
 
 
+def test_another_seed_draws_another_world() -> None:
+    def first_rows(seed: int) -> list[files.Asked]:
+        rng = np.random.default_rng([seed, 10])
+        return [files.training_question(rng, 0.95) for _ in range(20)]
+
+    assert first_rows(3) == first_rows(3)
+    assert first_rows(3) != first_rows(4)
+
+
 def test_training_pictures_are_as_usual_as_stated() -> None:
     rng = np.random.default_rng(0)
     scenes = [random_scene(rng, aligned=0.95) for _ in range(4000)]
@@ -112,12 +121,17 @@ def test_the_true_answer_in_words_is_graded_right_and_the_prior_wrong(world: Pat
     assert conflicts == files.MMMU_ROWS // 2
 
 
-def test_the_data_card_names_the_seed_and_every_file(world: Path) -> None:
+def test_the_data_card_names_the_seed_every_file_and_its_rows(world: Path) -> None:
+    import pyarrow.parquet
+
     card = (world / "README.md").read_text()
     assert "seed 3" in card
-    for name in ("train.jsonl", "mixed.jsonl", "held_out.jsonl", "ViLP/ViLP", "zli12321/MMMU"):
-        assert f"`{name}`" in card
-        assert (world / name).exists()
+    for name in ("train.jsonl", "mixed.jsonl", "held_out.jsonl"):
+        rows = len((world / name).read_text().splitlines())
+        assert f"| `{name}` | {rows} |" in card
+    for name in ("ViLP/ViLP", "zli12321/MMMU", "zli12321/mathverse"):
+        (file,) = (world / name).rglob("*.parquet")
+        assert f"| `{name}` | {pyarrow.parquet.read_metadata(file).num_rows} |" in card
     first = json.loads((world / "held_out.jsonl").read_text().splitlines()[0])
     assert (world / first["images"][0]).is_file()
 

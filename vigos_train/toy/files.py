@@ -45,6 +45,10 @@ VILP_ROWS = 32
 MMMU_ROWS = 24
 MATHVERSE_ROWS = 40
 MATHVERSE_CONFLICT = 0.6
+ROWS = {
+    "train": TRAIN_ROWS, "held_out": HELD_OUT_ROWS, "vilp": VILP_ROWS, "mmmu": MMMU_ROWS,
+    "mathverse": MATHVERSE_ROWS,
+}  # fmt: skip
 VERSIONS = 5
 
 
@@ -88,7 +92,7 @@ def _write(folder: Path, seed: int) -> None:
     _write_released(folder, "MMMU", mmmu_questions(np.random.default_rng([seed, 21])), seed)
     rng = np.random.default_rng([seed, 22])
     _write_released(folder, "mathverse", mathverse_questions(rng), seed)
-    (folder / "README.md").write_text(data_card(seed), encoding="utf-8")
+    (folder / "README.md").write_text(data_card(seed, ROWS), encoding="utf-8")
 
 
 def training_question(rng: np.random.Generator, aligned: float) -> Asked:

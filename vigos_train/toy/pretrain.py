@@ -23,6 +23,7 @@ from vigos_train.contexts import Question, Speaker, context
 from vigos_train.encoding import ImageInputs, as_prompt, context_ids
 from vigos_train.features import hidden_states, image_features, sequences
 from vigos_train.toy import wording
+from vigos_train.toy.card import base_card
 from vigos_train.toy.model import (
     new_model,
     save_checkpoint,
@@ -148,7 +149,12 @@ def pretrain(
         optimizer.step()
         schedule.step()
         seen(step, float(loss.detach()))
-    write_folder(folder, lambda place: save_checkpoint(model, processor, place))
+
+    def write(place: Path) -> None:
+        save_checkpoint(model, processor, place)
+        (place / "README.md").write_text(base_card(seed, steps), encoding="utf-8")
+
+    write_folder(folder, write)
     return time.perf_counter() - start
 
 
