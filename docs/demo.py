@@ -23,12 +23,14 @@ TOY = Path("build/toy")
 OUT = Path("build/demo")
 CONFIG = "configs/train/toy_vigos.yaml"
 TASKS = "mmmu,mathverse,vilp"
+BLIND_LOG = OUT / "blind.log"
 STARTED = time.monotonic()
+begun: list[subprocess.Popen[bytes]] = []
 
 
 def main() -> None:
     """Every step in turn, then one table."""
-    if not (ROOT / TOY / "base/config.json").is_file():
+    if not all((ROOT / TOY / each).is_file() for each in ("world/README.md", "base/config.json")):
         headline("No base yet: draw the world, pre-train a Qwen2.5-VL of a million parameters")
         say_and_do(["vigos-train", "toy-pretrain", "--out", str(TOY)])
     shutil.rmtree(ROOT / OUT, ignore_errors=True)
@@ -59,9 +61,11 @@ def evaluate(name: str, checkpoint: str) -> None:
     """The literal command, and beside it ViLP with the pictures taken away; one core each."""
     blind = start(lmms_eval("vilp", checkpoint, f"{name}-blind", ",control=blind"), is_quiet=True)
     seen = start(lmms_eval(TASKS, checkpoint, name, ""))
-    for process, run in ((seen, name), (blind, f"{name}-blind")):
-        if process.wait() or not (ROOT / OUT / run / "scores.json").is_file():
-            sys.exit(f"make demo: {OUT / run} has no scores; see above, or {OUT / 'blind.log'}")
+    # Both are waited for before either is judged: none is left running.
+    ended = ((name, seen.wait(), "above"), (f"{name}-blind", blind.wait(), f"in {BLIND_LOG}"))
+    for run, code, where in ended:
+        if code or not (ROOT / OUT / run / "scores.json").is_file():
+            sys.exit(f"make demo: {OUT / run} has no scores; the reason stands {where}")
 
 
 def lmms_eval(tasks: str, checkpoint: str, run: str, more: str) -> list[str]:
@@ -92,10 +96,13 @@ def start(words: list[str], *, is_quiet: bool = False) -> subprocess.Popen[bytes
     log = None
     if is_quiet:
         (ROOT / OUT).mkdir(parents=True, exist_ok=True)
-        log = (ROOT / OUT / "blind.log").open("ab")
-    return subprocess.Popen(
-        [str(BIN / words[0]), *words[1:]], cwd=ROOT, env=environment, stdout=log, stderr=log
+        log = (ROOT / BLIND_LOG).open("ab")
+    begun.append(
+        subprocess.Popen(
+            [str(BIN / words[0]), *words[1:]], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
     )
+    return begun[-1]
 
 
 def show_story() -> None:
@@ -133,4 +140,11 @@ def percent(score: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("make demo: interrupted; the same command starts anew, a finished base is kept")
+    finally:
+        for process in begun:
+            if process.poll() is None:
+                process.terminate()
