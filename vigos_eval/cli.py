@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from vigos_eval import __version__
-from vigos_eval.errors import UserError
+from vigos_eval.ending import exit_code
 
 COMMANDS = {
     "run": "evaluate a checkpoint through lmms-eval; exits non-zero when no results were written",
@@ -40,9 +39,6 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `vigos-eval`; returns the exit code (2 for the user's errors)."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A log that knows ASCII only shows "?" for "±"; a traceback would end with REGRESSION's 1.
-        sys.stdout.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(
         prog="vigos-eval",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,18 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"vigos-eval {args.command}", description=COMMANDS[args.command]
     )
     command.add_arguments(own)
-    try:
+
+    def work() -> int:
         parsed, unknown = own.parse_known_args(words[1:])
         if unknown and not getattr(command, "PASSES_ON", False):
             own.error(f"unrecognized arguments: {' '.join(unknown)}")
         parsed.passed_on = unknown
         return command.run(parsed)
-    except UserError as error:
-        print(f"vigos-eval {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"vigos-eval {args.command}: interrupted; what was written is kept", file=sys.stderr)
-        return 130
+
+    return exit_code(own.prog, work)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from vigos_eval import __version__
-from vigos_eval.errors import UserError
+from vigos_eval.ending import exit_code
 
 COMMANDS = {
     "run": "train an adapter from a YAML config (also under torchrun and accelerate launch)",
@@ -52,11 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"vigos-train {args.command}", description=COMMANDS[args.command]
     )
     command.add_arguments(own)
-    try:
-        return command.run(own.parse_args(words[1:]))
-    except UserError as error:
-        print(f"vigos-train {args.command}: {error}", file=sys.stderr)
-        return 2
+    return exit_code(own.prog, lambda: command.run(own.parse_args(words[1:])))
 
 
 if __name__ == "__main__":
