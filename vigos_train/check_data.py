@@ -6,22 +6,20 @@ No model is loaded; token lengths need a checkpoint's processor and are left out
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from vigos_eval.engines.rendering import ImageLimits, decoded_image, prompt_text
 from vigos_eval.errors import DataError, EngineError
 from vigos_eval.protocol import Protocol
-from vigos_eval.records import completion_files, read_completions
 from vigos_train.contexts import Question, Speaker, context, short_answer
 from vigos_train.data import Rows
+from vigos_train.overlap import pixel_hash
 from vigos_train.rows import Row
 
 # Upper edges of the histogram, megapixels.
 EDGES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"))
 
 
 @dataclass
@@ -63,16 +61,19 @@ def data_facts(
 
     Args:
         rows: The training set.
-        against: SHA-256 of a benchmark's images.
+        against: A benchmark's `overlap.benchmark_images`.
         processor: A checkpoint's, for token lengths; None leaves them out.
         protocol: Whose student prompt is measured.
     """
+    from tqdm import tqdm
+
     facts = DataFacts()
     seen: set[str] = set()
-    for number in range(len(rows)):
+    for number in tqdm(range(len(rows)), unit="row", disable=None):
         try:
             row = rows[number]
-            sizes = [decoded_image(i, ImageLimits(), row.id).size for i in row.images]
+            pictures = [decoded_image(i, ImageLimits(), row.id) for i in row.images]
+            sizes = [picture.size for picture in pictures]
             if processor is not None and protocol is not None:
                 facts.tokens.append(_prompt_tokens(row, sizes, processor, protocol))
         except (DataError, EngineError) as error:
@@ -86,7 +87,7 @@ def data_facts(
         facts.sizes.update(size_class(*size) for size in sizes)
         hashes = {image.sha256 for image in row.images}
         seen |= hashes
-        if hashes & against:
+        if against and against & hashes.union(map(pixel_hash, pictures)):
             facts.overlapping.append(row.id)
     facts.distinct_images = len(seen)
     return facts
@@ -126,57 +127,6 @@ def _prompt_tokens(
     except ValueError as error:
         raise DataError(f"{row.id}: the image processor refuses an image ({error})") from error
     return text + sum(count // merged - 1 for count in patches)
-
-
-def benchmark_images(place: Path) -> frozenset[str]:
-    """SHA-256 of every image of a benchmark: a run folder, or a folder or file of its data.
-
-    Raises:
-        DataError: Nothing with images is there.
-    """
-    if place.is_dir() and completion_files(place):
-        records = read_completions(place).values()
-        return frozenset(image.sha256 for record in records for image in record.images)
-    found = frozenset(_file_hashes(place))
-    if not found:
-        raise DataError(
-            f"--against {place} holds no images; name a run folder, a folder of parquet or image "
-            "files, or one such file"
-        )
-    return found
-
-
-def _file_hashes(place: Path) -> Iterator[str]:
-    import hashlib
-
-    files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
-    for file in files:
-        if file.suffix.lower() in IMAGE_SUFFIXES:
-            yield hashlib.sha256(file.read_bytes()).hexdigest()
-        elif file.suffix == ".parquet":
-            yield from _parquet_hashes(file)
-
-
-def _parquet_hashes(file: Path) -> Iterator[str]:
-    """Hashes of the stored bytes of every image cell, whatever the columns are called."""
-    import pyarrow.parquet as parquet
-
-    for batch in parquet.ParquetFile(file).iter_batches(batch_size=64):
-        for column in batch.columns:
-            for value in column.to_pylist():
-                yield from _stored_hashes(value)
-
-
-def _stored_hashes(value: Any) -> Iterator[str]:
-    import hashlib
-
-    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
-        yield hashlib.sha256(value["bytes"]).hexdigest()
-    elif isinstance(value, bytes) and value:
-        yield hashlib.sha256(value).hexdigest()
-    elif isinstance(value, list):
-        for each in value:
-            yield from _stored_hashes(each)
 
 
 def facts_text(facts: DataFacts, limit: int) -> str:

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from vigos_eval.errors import DataError
-from vigos_train.check_data import benchmark_images, data_facts, rendered_contexts
+from vigos_train.check_data import data_facts, rendered_contexts
 from vigos_train.cli import main
 from vigos_train.config import DataConfig
 from vigos_train.data import open_rows
+from vigos_train.overlap import benchmark_images
 from vigos_train.rollout import ask_all, training_protocol
 from vigos_train.shapes import shape_rows
 
@@ -51,7 +52,7 @@ def test_counts_are_what_is_in_the_file(training_set: Path) -> None:
     assert facts.sizes == {0.05: 5}
 
 
-@pytest.mark.parametrize("kind", ["images", "parquet"])
+@pytest.mark.parametrize("kind", ["images", "parquet", "save_to_disk"])
 def test_a_row_with_a_benchmarks_image_is_named(
     training_set: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -64,9 +65,11 @@ def test_a_row_with_a_benchmarks_image_is_named(
 
         column = [{"bytes": png("green"), "path": None}, {"bytes": png("white"), "path": None}]
         features = datasets.Features({"decoded_image": datasets.Image()})
-        datasets.Dataset.from_dict({"decoded_image": column}, features=features).to_parquet(
-            str(place / "test-0.parquet")
-        )
+        table = datasets.Dataset.from_dict({"decoded_image": column}, features=features)
+        if kind == "parquet":
+            table.to_parquet(str(place / "test-0.parquet"))
+        else:
+            table.save_to_disk(str(place))
     rows = open_rows(DataConfig(source=str(training_set)))
     assert data_facts(rows, benchmark_images(place)).overlapping == ["b"]
 
@@ -83,6 +86,34 @@ def test_a_run_folder_names_its_images_too(training_set: Path, tmp_path: Path) -
     (tmp_path / "completions.jsonl").write_text(completion_line(record))
     rows = open_rows(DataConfig(source=str(training_set)))
     assert data_facts(rows, benchmark_images(tmp_path)).overlapping == ["c", "e"]
+
+
+@pytest.mark.parametrize("is_run", [False, True], ids=["data", "run folder"])
+def test_a_benchmarks_image_is_found_encoded_anew(tmp_path: Path, is_run: bool) -> None:
+    """A set decoded by Pillow and saved again holds a JPEG's pixels as PNG: other bytes."""
+    place = tmp_path / "benchmark"
+    (place / "images").mkdir(parents=True)
+    drawn = Image.linear_gradient("L").convert("RGB")
+    drawn.save(place / "images" / "7.jpg")
+    if is_run:
+        (place / "completions.jsonl").touch()
+    Image.open(place / "images" / "7.jpg").save(tmp_path / "copy.png")
+    drawn.resize((64, 64)).save(tmp_path / "other.png")
+    rows = [{"id": n, "problem": "?", "images": f"{n}.png", "answer": "1"} for n in NAMES]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts = data_facts(
+        open_rows(DataConfig(source=str(tmp_path / "rows.jsonl"))), benchmark_images(place)
+    )
+    assert facts.overlapping == ["copy"]
+
+
+NAMES = ("copy", "other")
+
+
+def test_a_damaged_table_of_a_benchmark_is_named(tmp_path: Path) -> None:
+    (tmp_path / "test.parquet").write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"test\.parquet cannot be read"):
+        benchmark_images(tmp_path)
 
 
 def test_nothing_to_compare_with_is_an_error(tmp_path: Path) -> None:

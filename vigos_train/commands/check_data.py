@@ -30,15 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the facts; returns 0, or 1 when rows are unreadable or overlap with a benchmark."""
-    from vigos_train.check_data import (
-        benchmark_images,
-        data_facts,
-        facts_text,
-        rendered_contexts,
-    )
+    from vigos_train.check_data import data_facts, facts_text, rendered_contexts
     from vigos_train.config import DataConfig
     from vigos_train.data import open_rows
     from vigos_train.method_config import RolloutConfig
+    from vigos_train.overlap import benchmark_images
     from vigos_train.rollout import training_protocol
 
     protocol = training_protocol(args.protocol)
