@@ -1,27 +1,21 @@
-"""Rows from a hub data set, parquet or JSON lines, read when they are asked for.
-
-No prompt and no tokens here. `datasets` is imported only for hub ids and parquet.
-"""
+"""Rows of a training set, read when they are asked for, and their split. No prompt, no tokens here."""
 
 from __future__ import annotations
 
 import io
-import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from vigos_eval.errors import DataError
 from vigos_eval.types import EncodedImage
 from vigos_train.config import DataConfig
 from vigos_train.rows import Row, image_groups, is_held_out, without_image_marks
+from vigos_train.tables import open_table
 
 ID_COLUMNS = ("problem_id", "id")
-HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?(?<!\.jsonl)(?<!\.json)(?<!\.parquet)")
 
 
 class Rows(Protocol):
@@ -163,101 +157,6 @@ def _whole_source(config: DataConfig) -> Rows:
     return TableRows(table, config, folder)
 
 
-def open_table(config: DataConfig) -> tuple[Sequence[Mapping[str, Any]], Path]:
-    """The source's rows as mappings of columns, and the folder that relative paths start from.
-
-    Raises:
-        DataError: The source does not exist or is damaged.
-    """
-    path = _local_path(config.source)
-    if path is None and not HUB_ID.fullmatch(config.source):
-        raise DataError(
-            f"{config.source} does not exist, also not below $VIGOS_DATA_ROOT; name a .jsonl, a "
-            ".parquet, a folder of parquet, or a hub id (owner/name)"
-        )
-    if path is None:
-        return _hub(config), Path()
-    if path.suffix in (".jsonl", ".json"):
-        return _json_lines(path), path.parent
-    return _parquet(path, config), path if path.is_dir() else path.parent
-
-
-def _local_path(source: str) -> Path | None:
-    root = os.environ.get("VIGOS_DATA_ROOT")
-    places = [Path(source), *([Path(root) / source] if root else [])]
-    return next((place for place in places if place.exists()), None)
-
-
-def _json_lines(path: Path) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                fields = json.loads(line) if line.strip() else None
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path} line {number} is not JSON: {error.msg}") from error
-            if isinstance(fields, dict):
-                found.append(fields)
-            elif fields is not None:
-                raise DataError(f"{path} line {number} is no object with columns")
-    return found
-
-
-def _datasets() -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise DataError(
-            "reading parquet or the hub needs the package datasets: pip install datasets"
-        ) from error
-    return datasets
-
-
-def _parquet(path: Path, config: DataConfig) -> Sequence[Mapping[str, Any]]:
-    datasets = _datasets()
-    if (path.is_dir() and (path / "dataset_info.json").is_file()) or (
-        path / "dataset_dict.json"
-    ).is_file():
-        loaded = datasets.load_from_disk(str(path))
-        table = loaded[config.split] if isinstance(loaded, datasets.DatasetDict) else loaded
-        return _undecoded(table)
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    files = [f for f in files if f.stem.startswith(config.split)] or files
-    if not files:
-        raise DataError(
-            f"{path} holds no .parquet file; use .jsonl, .parquet or a folder of parquet"
-        )
-    table = datasets.load_dataset("parquet", data_files=[str(f) for f in files], split="train")
-    return _undecoded(table)
-
-
-def _hub(config: DataConfig) -> Sequence[Mapping[str, Any]]:
-    datasets = _datasets()
-    try:
-        table = datasets.load_dataset(
-            config.source, revision=config.revision or None, split=config.split
-        )
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"data.source {config.source!r} is no local file and the hub did not give it ({first}); "
-            "without internet put it into $VIGOS_DATA_ROOT/" + config.source
-        ) from error
-    return _undecoded(table)
-
-
-def _undecoded(table: Any) -> Sequence[Mapping[str, Any]]:
-    """The table with images left as stored bytes: decoding 47,600 of them to re-encode is waste."""
-    datasets = _datasets()
-    for name, feature in table.features.items():
-        if isinstance(feature, datasets.Image):
-            table = table.cast_column(name, datasets.Image(decode=False))
-        inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
-        if isinstance(inner, datasets.Image):
-            table = table.cast_column(name, datasets.List(datasets.Image(decode=False)))
-    return cast(Sequence[Mapping[str, Any]], table)
-
-
 def split_rows(rows: Rows, share: float) -> tuple[Rows, Rows]:
     """(rows to train on, rows to evaluate on): no image is in both parts.
 
@@ -296,4 +195,5 @@ def answers(rows: Rows) -> list[str]:
         table: Any = rows.table
         column = table[name] if name in table.column_names else [None] * len(rows)
         return ["" if value is None else str(value).strip() for value in column]
-    return [str(fields.get(name) or "").strip() for fields in rows.table]
+    values = (fields.get(name) for fields in rows.table)
+    return ["" if value is None else str(value).strip() for value in values]

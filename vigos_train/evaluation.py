@@ -10,10 +10,11 @@ from vigos_eval.errors import DataError
 from vigos_eval.extract import parse_response
 from vigos_eval.types import Completion, EncodedImage
 from vigos_train.config import DataConfig
-from vigos_train.data import Rows, encoded_image, open_table
+from vigos_train.data import Rows, encoded_image
 from vigos_train.rollout import Asked, ask_all
 from vigos_train.rows import Row, without_image_marks
 from vigos_train.step_log import is_right
+from vigos_train.tables import open_table
 from vigos_train.trainer import Trainer
 
 IMAGES = (1, 2, 3)

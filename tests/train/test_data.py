@@ -13,7 +13,7 @@ from PIL import Image
 
 from vigos_eval.errors import DataError
 from vigos_train.config import DataConfig
-from vigos_train.data import TableRows, open_rows, split_rows
+from vigos_train.data import TableRows, answers, open_rows, split_rows
 from vigos_train.rows import image_groups, is_held_out
 from vigos_train.shapes import shape_rows
 
@@ -173,9 +173,38 @@ def test_a_first_row_without_its_image_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_not_there_is_no_hub_id(tmp_path: Path) -> None:
-    for source in (str(tmp_path / "rows.jsonl"), "rows.parquet", "a/b/c"):
+    for source in (str(tmp_path / "rows.jsonl"), "rows.parquet", "a/b/c", "rows"):
         with pytest.raises(DataError, match=r"does not exist, also not below \$VIGOS_DATA_ROOT"):
             open_rows(DataConfig(source=source))
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "README.md", "rows.jsonl"])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff no table")
+    with pytest.raises(DataError, match=rf"{name}.*(cannot be read as parquet|is not JSON)"):
+        open_rows(DataConfig(source=str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "save_to_disk"])
+def test_a_split_that_the_folder_lacks_is_named_with_those_it_has(
+    tmp_path: Path, kind: str
+) -> None:
+    """Training must not take the test rows for want of others."""
+    import datasets
+
+    table = datasets.Dataset.from_dict({"problem": ["a"], "images": [b"x"], "answer": ["1"]})
+    if kind == "parquet":
+        (tmp_path / "test").mkdir()
+        table.to_parquet(str(tmp_path / "test" / "0000.parquet"))
+    else:
+        datasets.DatasetDict({"test": table}).save_to_disk(str(tmp_path))
+    with pytest.raises(DataError, match="has no split 'train'; splits found: test"):
+        open_rows(DataConfig(source=str(tmp_path)))
+
+
+def test_an_answer_of_0_is_an_answer(tmp_path: Path) -> None:
+    rows = [{"problem": "?", "images": "red.png", "answer": value} for value in (0, None)]
+    assert answers(open_rows(jsonl(tmp_path, rows))) == ["0", ""]
 
 
 def test_a_pil_image_is_taken_as_its_pixels() -> None:

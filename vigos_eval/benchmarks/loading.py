@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vigos_eval.benchmarks.folders import is_saved, parquet_files, parquet_table, saved_table
 from vigos_eval.benchmarks.hub import HINT, ROOT_VARIABLE, from_hub, joined
 from vigos_eval.benchmarks.reader import CLUSTER, PART, is_image_column
 from vigos_eval.benchmarks.task_yaml import DataPart
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ROW = "vigos_row"
 """Column that loading adds: the question's place in the task, from 0."""
-
-SPLITS = ("train", "test", "testmini", "validation", "val", "dev")
 
 
 @dataclass(frozen=True)
@@ -109,94 +107,14 @@ def _from_folder(folder: Path, part: DataPart) -> tuple[Dataset, str]:
     files: list[Path] = []
     tables: list[Dataset] = []
     for root in roots or [folder]:
-        if (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
-            tables.append(_saved(root, part))
+        if is_saved(root):
+            tables.append(saved_table(root, part.split))
             files += sorted(root.rglob("*.arrow"))
             continue
-        found = _parquet_files(root, part.split)
+        found = parquet_files(root, part.split, HINT)
         files += found
-        tables.append(_from_parquet(found))
+        tables.append(parquet_table(found))
     return joined(tables), _files_hash(files, folder)
-
-
-def _from_parquet(files: Sequence[Path]) -> Dataset:
-    """The files as one table.
-
-    Raises:
-        DataError: One is no parquet, or they hold no rows (which `datasets` cannot even open).
-    """
-    import datasets
-    import pyarrow.parquet as pq
-    from datasets.exceptions import DatasetsError
-
-    rows = 0
-    columns: list[str] = []
-    for path in files:
-        try:
-            with pq.ParquetFile(path) as opened:
-                rows += opened.metadata.num_rows
-                columns = opened.schema_arrow.names
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as parquet: {error}") from error
-    if rows == 0:
-        raise DataError(f"{files[0].parent} is empty: 0 rows; columns found: {', '.join(columns)}")
-    try:
-        return datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train")
-    except (OSError, ValueError, DatasetsError) as error:
-        raise DataError(
-            f"{files[0].parent} cannot be read as one table: {error.__cause__ or error}"
-        ) from error
-
-
-def _saved(root: Path, part: DataPart) -> Dataset:
-    """A `save_to_disk` folder: one table, or one per split.
-
-    Raises:
-        DataError: The split is not among them, or the folder is damaged.
-    """
-    import datasets
-
-    try:
-        saved = datasets.load_from_disk(str(root))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{root} cannot be read as a save_to_disk folder: {error}") from error
-    if not isinstance(saved, datasets.DatasetDict):
-        return saved
-    if part.split not in saved:
-        raise DataError(f"{root} has no split {part.split!r}; splits found: {', '.join(saved)}")
-    return saved[part.split]
-
-
-def _parquet_files(root: Path, split: str) -> list[Path]:
-    """The parquet files of a split: named or foldered after it, or all when none names a split.
-
-    Raises:
-        DataError: There is none.
-    """
-    files = sorted(root.rglob("*.parquet"))
-    if not files:
-        held = sorted(path.name for path in root.iterdir())[:8]
-        raise DataError(
-            f"{root} holds no parquet file and no save_to_disk; it holds: "
-            f"{', '.join(held) or 'nothing'}. {HINT}"
-        )
-    named = {path: _split_of(path, root) for path in files}
-    if not any(named.values()):
-        return files
-    ours = [path for path, name in named.items() if name == split]
-    if not ours:
-        found = sorted({name for name in named.values() if name})
-        raise DataError(f"{root} has no split {split!r}; splits found: {', '.join(found)}")
-    return ours
-
-
-def _split_of(path: Path, root: Path) -> str | None:
-    """The split that a file's name or its folders below `root` name, or None."""
-    stem = re.split(r"[-_.]", path.stem)[0]
-    for word in (stem, *reversed(path.relative_to(root).parent.parts)):
-        if word in SPLITS:
-            return word
-    return None
 
 
 def _files_hash(files: Sequence[Path], folder: Path) -> str:
