@@ -5,7 +5,7 @@
 
 One line of the file is one finished run: its arm, its seed, and what was measured as it went. Every
 seed has a base, a training set and an order of its own; all arms of a seed share them. Two processes
-may write to one file: each takes every second run (`--part 0/2`, `--part 1/2`).
+may write to one file: each takes every second seed (`--part 0/2`, `--part 1/2`).
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ def arms(shares: Sequence[float] = SHARES) -> list[Arm]:
 
 def run_study(args: argparse.Namespace) -> None:
     """Run what the file does not hold yet: one clip for all seeds, then the next."""
-    part, parts = map(int, args.part.split("/"))
+    part, parts = args.part
     drop_torn_line(args.file)
+    if {line["steps"] for line in lines_of(args.file)} - {args.steps}:
+        sys.exit(f"{args.file} holds runs of other --steps than {args.steps}: give another file")
     wanted = [
         (arm, seed)
         for share in args.shares
@@ -110,7 +112,10 @@ def one_run(arm: Arm, seed: int, base: Path, steps: int, every: int) -> dict[str
         for step, marks in trial(config, rows, questions, every=every, start=first)
     ]
     if first is None:
-        known.write_text(json.dumps({k: v for k, v in curve[0].items() if k != "step"}))
+        # Renamed into place: a torn file would stop every later run of the seed.
+        partial = known.with_suffix(".partial")
+        partial.write_text(json.dumps({k: v for k, v in curve[0].items() if k != "step"}))
+        partial.replace(known)
     seconds = round(time.perf_counter() - start, 1)
     return {**asdict(arm), "seed": seed, "steps": steps, "seconds": seconds, "curve": curve}
 
@@ -134,8 +139,14 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
     """The finished runs; a torn last line is left out."""
     if not file.is_file():
         return []
-    text = file.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+        if line.endswith("\n"):
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                sys.exit(f"{file}, line {number} is no run ({error}); delete it to run it anew")
+    return found
 
 
 def drop_torn_line(file: Path) -> None:
@@ -206,16 +217,17 @@ def save_figure(lines: Sequence[dict[str, Any]], path: Path) -> None:
     for column, share in enumerate(shares):
         trade_off, over_steps = panels[:, column]
         for arm in arms([share]):
-            curves = [line["curve"] for line in lines if arm_of(line) == arm]
-            if curves:
+            if curves := [line["curve"] for line in lines if arm_of(line) == arm]:
                 draw_arm(trade_off, over_steps, arm, curves)
-        start = [statistics.mean(curve[0][key] for curve in curves) * 100 for key in AXES]
+        first = {line["seed"]: line["curve"][0] for line in lines if line["aligned"] == share}
+        start = [statistics.mean(marks[key] for marks in first.values()) * 100 for key in AXES]
         trade_off.plot(*start, "s", color="black", ms=6, zorder=5)
         trade_off.set(title=f"{share:.0%} of the training pictures as usual", ylabel="aligned, %")
-        trade_off.set(xlabel="conflict, %", xlim=(0, 103))
+        trade_off.set(xlabel="conflict, %", xlim=(-3, 103))
         over_steps.set(xlabel="optimizer steps", ylabel="conflict, %", ylim=(0, 103))
         trade_off.grid(alpha=0.25)
         over_steps.grid(alpha=0.25)
+    panels[1][0].plot([], [], "s", color="black", label="base")
     figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside right", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -255,19 +267,31 @@ def main(words: Sequence[str] | None = None) -> None:
     run.add_argument("--seeds", type=int, default=5)
     run.add_argument("--steps", type=int, default=100)
     run.add_argument("--every", type=int, default=20)
-    run.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
-    run.add_argument("--part", default="0/1", metavar="I/N")
+    run.add_argument("--shares", type=float, nargs="+", default=list(SHARES), choices=SHARES)
+    run.add_argument("--part", type=one_part, default="0/1", metavar="I/N")
     show = commands.add_parser("show")
     show.add_argument("file", type=Path)
     show.add_argument("--figure", type=Path)
     args = parser.parse_args(words)
     if args.command == "run":
+        if min(args.seeds, args.steps, args.every) < 1:
+            parser.error("--seeds, --steps and --every are at least 1")
         args.file.parent.mkdir(parents=True, exist_ok=True)
         run_study(args)
         return
-    print(table(lines_of(args.file)))
+    if not (lines := lines_of(args.file)):
+        sys.exit(f"{args.file} holds no finished run")
+    print(table(lines))
     if args.figure:
-        save_figure(lines_of(args.file), args.figure)
+        save_figure(lines, args.figure)
+
+
+def one_part(word: str) -> tuple[int, int]:
+    """Which process of how many: "0/2" and "1/2"."""
+    part, parts = map(int, word.split("/"))
+    if not 0 <= part < parts:
+        raise argparse.ArgumentTypeError(f"{word}: of N processes the first is 0/N, the last N-1/N")
+    return part, parts
 
 
 if __name__ == "__main__":

@@ -25,10 +25,12 @@ def study() -> ModuleType:
     return module
 
 
-def line(study: ModuleType, arm: Any, seed: int, conflict: float) -> dict[str, Any]:
+def line(
+    study: ModuleType, arm: Any, seed: int, conflict: float, steps: int = 100
+) -> dict[str, Any]:
     base = dict.fromkeys(study.COLUMNS, 0.0) | {"aligned": 1.0}
-    curve = [{"step": 0, **base}, {"step": 100, **base, "conflict": conflict}]
-    return {**study.asdict(arm), "seed": seed, "steps": 100, "seconds": 1.0, "curve": curve}
+    curve = [{"step": 0, **base}, {"step": steps, **base, "conflict": conflict}]
+    return {**study.asdict(arm), "seed": seed, "steps": steps, "seconds": 1.0, "curve": curve}
 
 
 def test_every_arm_that_the_issue_names_is_run(study: ModuleType) -> None:
@@ -72,6 +74,52 @@ def test_the_figure_is_drawn_from_the_lines(study: ModuleType, tmp_path: Path) -
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
+def test_the_figure_of_a_study_cut_short_is_drawn(study: ModuleType, tmp_path: Path) -> None:
+    """The last arms of a share have no run yet."""
+    lines = [line(study, study.arms()[0], 0, 0.5)]
+    study.save_figure(lines, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param("run {file} --part x", "invalid one_part value", id="no-part"),
+        pytest.param("run {file} --part 2/2", "2/2: of N processes the first is 0/N", id="part-2"),
+        pytest.param("run {file} --seeds 0", "are at least 1", id="no-seeds"),
+        pytest.param("run {file} --steps -1", "are at least 1", id="no-steps"),
+        pytest.param("run {file} --shares 0.9", "invalid choice: 0.9", id="the-table-has-no-90"),
+        pytest.param("show {file}x", "holds no finished run", id="no-file"),
+    ],
+)
+def test_a_wrong_word_is_one_line(
+    study: ModuleType,
+    words: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        study.main(words.format(file=tmp_path / "study.jsonl").split())
+    said = capsys.readouterr().err + str(ended.value)
+    assert message in said
+
+
+def test_runs_of_another_length_are_not_mixed(study: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "study.jsonl"
+    file.write_text(json.dumps(line(study, study.arms()[0], 0, 0.5)) + "\n")
+    with pytest.raises(SystemExit, match="holds runs of other --steps than 50"):
+        study.main(f"run {file} --steps 50".split())
+
+
+def test_a_line_that_is_no_run_is_named(study: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "study.jsonl"
+    whole = json.dumps(line(study, study.arms()[0], 0, 0.5)) + "\n"
+    file.write_text(whole + '{"torn\n' + whole)
+    with pytest.raises(SystemExit, match="line 2 is no run"):
+        study.lines_of(file)
+
+
 @pytest.mark.slow
 def test_a_run_leaves_a_line_and_is_not_run_again(study: ModuleType, tmp_path: Path) -> None:
     from vigos_train.toy.pretrain import pretrain
@@ -80,7 +128,7 @@ def test_a_run_leaves_a_line_and_is_not_run_again(study: ModuleType, tmp_path: P
     pretrain(tmp_path / "base-0", seed=0, steps=2)
     arms = study.arms([0.95])
     # All of the seed's runs but the last are in the file.
-    done = [line(study, arm, 0, 0.5) for arm in arms[:-1]]
+    done = [line(study, arm, 0, 0.5, steps=2) for arm in arms[:-1]]
     file.write_text("".join(json.dumps(each) + "\n" for each in done))
     words = f"run {file} --bases {tmp_path} --seeds 1 --steps 2 --every 1 --shares 0.95"
     study.main(words.split())
