@@ -4,11 +4,13 @@
 <folder>/log.jsonl        one line per logged step or evaluation
 <folder>/rollouts.jsonl   texts with spans and KL per segment, every so many steps
 <folder>/tracked/         what TensorBoard writes; W&B writes <folder>/wandb/
+<folder>/wandb_id         the W&B run that a resumed training goes on with
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,12 +166,21 @@ def _trackers(
         if name == "tensorboard":
             own["purge_step"] = done + 1  # what a killed process logged beyond its checkpoint
         if name == "wandb":
-            own = {"name": folder.name, "dir": str(folder)}
+            own = _wandb_settings(folder, done)
         tracker = kind("tracked" if kind.requires_logging_directory else "vigos", **own)
         _start(name, tracker)
         tracker.store_init_configuration(flat)
         found.append(tracker)
     return found
+
+
+def _wandb_settings(folder: Path, done: int) -> dict[str, str]:
+    """What `wandb.init` takes; the id lies in the folder, so that `--resume` goes on in its run."""
+    place = folder / "wandb_id"
+    if done == 0 or not place.is_file():
+        place.write_text(secrets.token_hex(4), encoding="utf-8")
+    run_id = place.read_text(encoding="utf-8")
+    return {"name": folder.name, "dir": str(folder), "id": run_id, "resume": "allow"}
 
 
 def _start(name: str, tracker: Any) -> None:

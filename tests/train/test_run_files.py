@@ -92,3 +92,21 @@ def test_wandb_without_login_is_said_in_one_line(
     monkeypatch.setattr(WandBTracker, "start", start)
     with pytest.raises(ConfigError, match=r"wandb does not start \(No API key.*WANDB_MODE=offline"):
         opened(tmp_path, "wandb")
+
+
+def test_a_resumed_training_goes_on_in_its_wandb_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    def run_id(done: int) -> str:
+        files = opened(tmp_path, "wandb", done=done)
+        files.log_step(done + 1, {"loss": 1.0})
+        found = str(files.trackers[0].run.id)
+        files.close()
+        return found
+
+    first, resumed, anew = run_id(0), run_id(4), run_id(0)
+    assert (resumed == first, anew == first) == (True, False)
+    assert list((tmp_path / "wandb").glob(f"offline-run-*-{first}"))
