@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from vigos_eval.benchmarks import sample_from_row
 from vigos_eval.grading import grade
-from vigos_eval.types import Outcome
+from vigos_eval.protocol import load_protocol
+from vigos_eval.types import EncodedImage, Outcome, TextPart
 from vigos_train.config import DataConfig
+from vigos_train.contexts import Question, Speaker, context
 from vigos_train.data import open_rows
+from vigos_train.encoding import as_prompt, context_ids
 from vigos_train.evaluation import flip_rows
 from vigos_train.spans import spans, token_pieces
 from vigos_train.toy import files, wording
-from vigos_train.toy.model import fixed_sentences, toy_tokenizer
+from vigos_train.toy.model import fixed_sentences, toy_processor, toy_tokenizer
 from vigos_train.toy.world import ASPECTS, OBJECTS, Scene, drawn, prior, random_scene, usual
 
 
@@ -136,7 +140,23 @@ def test_the_data_card_names_the_seed_every_file_and_its_rows(world: Path) -> No
     assert (world / first["images"][0]).is_file()
 
 
-def test_a_prompt_of_two_hundred_words_costs_forty_tokens() -> None:
+@pytest.mark.parametrize(
+    ("speaker", "words", "tokens"),
+    [(Speaker.STUDENT, 139, 33), (Speaker.REASONING, 119, 35), (Speaker.REFERENCE, 155, 35)],
+)
+def test_a_prompt_of_a_hundred_and_forty_words_costs_thirty_five_tokens(
+    speaker: Speaker, words: int, tokens: int
+) -> None:
+    """Picture and template included: the figure of docs/toy_world.md."""
+    asked = wording.ONE_WORD + wording.question("lemon", "color", is_with_fact=True)
+    view = context(speaker, Question(asked, "blue"), prompt=load_protocol("paper").prompt)
+    text = next(part.text for part in view.messages[0].parts if isinstance(part, TextPart))
+    prompt = as_prompt(view, (EncodedImage(b"", ""),), "")
+    ids = context_ids(toy_processor(toy_tokenizer()), prompt, torch.tensor([[1, 4, 4]]))
+    assert (len(text.split()), len(ids)) == (words, tokens)
+
+
+def test_a_response_costs_twenty_tokens_and_its_spans_are_found() -> None:
     tokenizer = toy_tokenizer()
     for sentence in fixed_sentences():
         assert len(tokenizer(sentence, add_special_tokens=False)["input_ids"]) == 1
