@@ -125,7 +125,7 @@ def show_story() -> None:
     Console(width=100).print(table)
     print(
         "Score: pictures against the prior. Prior: pictures as usual. Blind: no picture, so what\n"
-        "is left is the prior alone. MathVerse only counts here, and the paper's clip drops every\n"
+        "is left is the prior alone. MathVerse only counts here, and the paper's clip drops nearly every\n"
         "token that could teach counting: docs/toy_world.md. The rows are the toy world's own, in the\n"
         "real sets' columns: the figures say nothing about the real benchmarks."
     )

@@ -9,7 +9,7 @@ test_toy_training then reaches (0.44 conflict accuracy as it is, from a base wit
     the reasoning teacher reads the perception context   2.992  0.644                0.48
     KL directions swapped                                2.862  0.151                0.40
     adapter left on for the teachers                     1.967  0.893                0.00, fails
-    description one token too long                       2.848  other token counts   0.48 (shifted by one)
+    description one token too long                       2.848  other token counts   0.44
 
 This test fails with each of the four. The short run alone would pass three: the perception teacher
 does the work in this world, and it also fails when the two teachers change places (0.17).
