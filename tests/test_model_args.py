@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from vigos_eval.errors import ConfigError
 from vigos_eval.hosted import gen_overrides
-from vigos_eval.model_args import read_model_args
+from vigos_eval.model_args import (
+    ENGINE_ARGS,
+    JUDGE_ARGS,
+    PROTOCOL_ARGS,
+    RUN_ARGS,
+    read_model_args,
+)
 from vigos_eval.paths import shipped
 from vigos_eval.protocol import load_protocol, protocol_names, with_overrides
 
@@ -128,3 +135,10 @@ def test_the_hosts_own_arguments_are_accepted() -> None:
         {"pretrained": "x", "batch_size": "8", "max_batch_size": None, "device": "cuda:1"}
     )
     assert settings.engine.device_map == "cuda:1"
+
+
+def test_the_docs_list_every_model_arg_and_no_other() -> None:
+    page = (Path(__file__).parents[1] / "docs/model_args.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\|(.+?)\|", page, re.MULTILINE)
+    documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert documented == {*PROTOCOL_ARGS, *JUDGE_ARGS, *ENGINE_ARGS, *RUN_ARGS}

@@ -104,3 +104,21 @@ def test_an_unknown_flag_of_another_command_is_refused(
         main(["plan", "--tasks", "mmmu", "--bogus"])
     assert ended.value.code == 2
     assert "--bogus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--model", "qwen2_5_vl"], ["--task", "mmmu"]])
+def test_lmms_evals_flags_are_not_taken_for_the_start_of_ours(
+    words: list[str], tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--model` once replaced `--model_args`, and another model's name was ignored."""
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *words, "--model_args", f"pretrained={tiny}"])
+    assert ended.value.code == 2
+    assert "--model: invalid choice" in (err := capsys.readouterr().err) or "--tasks" in err
+
+
+def test_an_lmms_eval_command_line_is_taken_with_its_model_anywhere(
+    sample_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--tasks", "mmmu", "--model_args", "pretrained=/no/where", "--model", "vigos"]
+    assert "/no/where" in last_line(words, capsys)

@@ -49,14 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only the chosen command's module is imported: --help stays fast.
     args = parser.parse_args(words[:1])
     command: Command = importlib.import_module(f"vigos_eval.commands.{args.command}")
+    is_passing_on = getattr(command, "PASSES_ON", False)
     own = argparse.ArgumentParser(
-        prog=f"vigos-eval {args.command}", description=COMMANDS[args.command]
+        prog=f"vigos-eval {args.command}",
+        description=COMMANDS[args.command],
+        # A flag that another program takes must not be read as the start of one of ours.
+        allow_abbrev=not is_passing_on,
     )
     command.add_arguments(own)
 
     def work() -> int:
         parsed, unknown = own.parse_known_args(words[1:])
-        if unknown and not getattr(command, "PASSES_ON", False):
+        if unknown and not is_passing_on:
             own.error(f"unrecognized arguments: {' '.join(unknown)}")
         parsed.passed_on = unknown
         return command.run(parsed)

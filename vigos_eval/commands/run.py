@@ -14,14 +14,21 @@ from pathlib import Path
 from vigos_eval.errors import ConfigError
 from vigos_eval.model_args import CONTROLS, RunSettings, read_model_args
 
+MODEL_ARGS_HELP = (
+    "pretrained=CHECKPOINT,protocol=paper,... (docs/model_args.md); flags not listed here go to "
+    "lmms-eval, e.g. --limit 20"
+)
 PASSES_ON = True
 """cli.py hands flags it does not know over as `args.passed_on`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Ours; every other flag goes to lmms-eval as it stands."""
+    parser.add_argument(
+        "--model", choices=("vigos",), default="vigos", help="may be given, as lmms-eval needs it"
+    )
     parser.add_argument("--tasks", required=True, help="e.g. mmmu,mathverse,vilp, or vigos8")
-    parser.add_argument("--model_args", default="", help="pretrained=CHECKPOINT,protocol=paper,...")
+    parser.add_argument("--model_args", default="", help=MODEL_ARGS_HELP)
     parser.add_argument("--control", choices=CONTROLS, help="images greyed out or exchanged")
     parser.add_argument("--allow-ungraded", action="store_true", help="print incomplete scores")
     parser.add_argument(
