@@ -48,6 +48,17 @@ def test_a_folder_of_that_name_that_is_somebody_elses_is_not_replaced(
     assert [path.name for path in tmp_path.rglob("*")] == [name, "README.md"]
 
 
+def test_ctrl_c_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vigos_train.toy.files.write_world", interrupted)
+    assert main(["toy-pretrain", "--out", str(tmp_path)]) == 130
+    assert "toy-pretrain: interrupted" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_an_older_base_is_replaced_and_says_how_it_was_made(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
