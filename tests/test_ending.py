@@ -18,10 +18,9 @@ GATE = ("--max-drop", "1")
 
 
 def main_in_a_process(program: str, words: list[str], stdout: int) -> tuple[int, str]:
-    """Exit code and stderr of a command whose output goes to an open file."""
-    code = f"import sys; from {program}.cli import main; sys.exit(main({words!r}))"
+    """Exit code and stderr of a command, as torchrun starts it, with its output to an open file."""
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=stdout, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", program, *words], stdout=stdout, stderr=subprocess.PIPE, text=True
     )
     return done.returncode, done.stderr
 

@@ -293,3 +293,11 @@ def test_after_a_regrading_the_report_names_the_judge_that_graded(
     capsys.readouterr()
     assert main(["compare", str(run), str(regraded), "--max-drop", "1"]) == 2
     assert "protocol.extraction is 'boxed'" in capsys.readouterr().err
+
+
+def test_a_run_of_vilp_alone_shows_what_share_had_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "vilp", {"vilp_f": 30}, Model(unparsed=1.0, truncated=0.0))
+    rows = [line.split() for line in printed(capsys, tmp_path / "vilp", "--brief").splitlines()]
+    assert next(row for row in rows if row[:2] == ["vilp_f", "30"])[2:6] == ["—", "—", "0", "100.0"]

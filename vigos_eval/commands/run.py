@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
             model_args = f"{model_args},{extra}" if model_args else extra
     is_allowing_ungraded = check_inputs(args.tasks, model_args).is_allowing_ungraded
     started = time.time()
-    print("vigos-eval run: inputs are in order; starting lmms-eval", file=sys.stderr, flush=True)
+    if os.environ.get("RANK", "0") == "0":
+        said = "vigos-eval run: inputs are in order; starting lmms-eval"
+        print(said, file=sys.stderr, flush=True)
     words = ["--model", "vigos", "--tasks", args.tasks, "--model_args", model_args]
     words += ["--output_path", args.output_path, *args.passed_on]
     _lmms_eval(words)

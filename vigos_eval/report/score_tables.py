@@ -62,11 +62,14 @@ def mean_of(run: ScoredRun, metric: str, suffix: str, allow_ungraded: bool) -> s
 
 
 def score_section(run: ScoredRun, allow_ungraded: bool) -> Section:
-    """The main table: one row per benchmark, then the mean of eight."""
+    """The main table: one row per benchmark, ViLP without its scores, then the mean of eight."""
     tasks = shown_tasks(run)
     ks = sorted({task.k for task in tasks if task.k})
     name = str(ks[0]) if len(ks) == 1 else "k"
     rows = [_score_row(run, task, allow_ungraded, len(ks) > 1) for task in tasks]
+    vilp = [task for task in run.scores.tasks.values() if is_vilp(task.label)]
+    for row in (_score_row(run, task, allow_ungraded, name_k=False) for task in vilp):
+        rows.append((*row[:2], NOTHING, NOTHING, *row[4:]))
     empty = [label for label in run.notes if label not in run.scores.tasks and not is_vilp(label)]
     rows += [(f"{label} *", "0", *[NOTHING] * 7) for label in sorted(empty, key=task_order)]
     rule = len(rows)
@@ -115,6 +118,7 @@ def _score_notes(run: ScoredRun, tasks: Sequence[TaskScore]) -> Iterator[str]:
         "Percent ± standard error (points, clustered; Wilson's where all came out alike). ungraded: questions, left out of every "
         "mean. unparsed, truncated, format: % of responses without an answer, cut off at the "
         "token limit, with all three segments. tokens: per response."
+        + (" ViLP's scores stand in its own table." if any(map(is_vilp, run.scores.tasks)) else "")
     )
     for label in sorted(run.notes, key=task_order):
         yield f"* {label}: {run.notes[label]}"
