@@ -25,6 +25,11 @@ CONFIG = "configs/train/toy_vigos.yaml"
 TASKS = "mmmu,mathverse,vilp"
 BLIND_LOG = OUT / "blind.log"
 STARTED = time.monotonic()
+LEGEND = """\
+Score: pictures against the prior. Prior: pictures as usual. Blind: no picture, so what
+is left is the prior alone. MathVerse only counts here, and the paper's clip drops nearly every
+token that could teach counting: docs/toy_world.md. The rows are the toy world's own, in the
+real sets' columns: the figures say nothing about the real benchmarks."""
 begun: list[subprocess.Popen[bytes]] = []
 
 
@@ -123,12 +128,7 @@ def show_story() -> None:
         cells = [percent(tasks[task]["avg"]) if task in tasks else "" for tasks in runs]
         table.add_row(title, *cells)
     Console(width=100).print(table)
-    print(
-        "Score: pictures against the prior. Prior: pictures as usual. Blind: no picture, so what\n"
-        "is left is the prior alone. MathVerse only counts here, and the paper's clip drops nearly every\n"
-        "token that could teach counting: docs/toy_world.md. The rows are the toy world's own, in the\n"
-        "real sets' columns: the figures say nothing about the real benchmarks."
-    )
+    print(LEGEND)
 
 
 RUNS = ("base", "trained", "base-blind", "trained-blind")

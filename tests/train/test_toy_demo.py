@@ -66,3 +66,8 @@ def test_a_failed_evaluation_names_its_reason_and_leaves_no_process(
     with pytest.raises(SystemExit, match=r"build/demo/base has no scores; the reason stands above"):
         demo.evaluate("base", "x")
     assert [process.poll() for process in started] == [0, 1]
+
+
+def test_the_readme_shows_the_legend_as_it_is_printed(demo: ModuleType) -> None:
+    readme = DEMO.parents[1] / "README.md"
+    assert demo.LEGEND + "\n" in readme.read_text(encoding="utf-8")

@@ -68,6 +68,13 @@ def test_the_table_has_mean_and_spread_over_seeds(study: ModuleType) -> None:
     assert trained.startswith("| 95% | ViGOS, prefix student, clip token | 3 | 100 ±0 | 50 ±10 |")
 
 
+def test_the_table_of_the_docs_is_the_files(study: ModuleType) -> None:
+    docs = BENCH.parents[1] / "docs"
+    lines = study.lines_of(docs / "toy_study.jsonl")
+    assert len(lines) == 2 * 9 * 5
+    assert study.table(lines) in (docs / "toy_world.md").read_text(encoding="utf-8")
+
+
 def test_the_figure_is_drawn_from_the_lines(study: ModuleType, tmp_path: Path) -> None:
     lines = [line(study, arm, seed, 0.5) for arm in study.arms() for seed in range(2)]
     study.save_figure(lines, tmp_path / "figure.png")
