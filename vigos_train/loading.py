@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from vigos_eval.errors import ConfigError
+from vigos_eval.paths import shipped
 from vigos_train.config import TrainConfig
 
 Record = TypeVar("Record")
@@ -25,7 +26,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         ConfigError: No such file, not YAML, an unknown key, a value of the wrong type or range.
     """
     if not path.is_file():
-        raise ConfigError(f"{path} does not exist; presets lie in configs/train/")
+        presets = shipped("configs") / "train"
+        names = ", ".join(sorted(file.name for file in presets.glob("*.yaml")))
+        raise ConfigError(f"{path} is no file; presets in {presets}: {names}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

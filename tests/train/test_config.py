@@ -159,3 +159,10 @@ def test_help_and_settings_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_config_that_is_not_there_names_the_presets_and_their_place(tmp_path: Path) -> None:
+    """An installed package has no configs/ beside the user: the place is told whole."""
+    with pytest.raises(ConfigError, match="is no file; presets in .*smoke.yaml") as refused:
+        load_config(tmp_path)
+    assert str(PRESETS) in str(refused.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("config", type=Path, help="a YAML file; presets lie in configs/train/")
+    parser.add_argument("config", type=Path, help="a YAML file such as configs/train/smoke.yaml")
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last whole checkpoint"
     )
