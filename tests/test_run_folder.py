@@ -105,10 +105,24 @@ def test_a_run_short_of_its_questions_is_partial(
     tmp_path: Path, asked: int, is_partial: bool
 ) -> None:
     open_run(tmp_path, RUN, started="t")
-    close_run(tmp_path, {"mmmu": asked}, skipped=0)
+    close_run(tmp_path, {"mmmu": asked}, skipped=0, is_ended=True)
     settings = json.loads((tmp_path / "run.json").read_text())
     assert settings["partial"] is is_partial
     assert settings["limit"] == (4 if is_partial else None)
+
+
+def test_a_killed_run_that_is_graded_stays_unfinished_and_names_no_limit(tmp_path: Path) -> None:
+    open_run(tmp_path, RUN, started="t")
+    close_run(tmp_path, {"mmmu": 4}, skipped=0, is_ended=False)
+    settings = json.loads((tmp_path / "run.json").read_text())
+    assert (settings["partial"], settings["limit"]) == (True, None)
+
+
+def test_a_limited_run_that_is_graded_again_keeps_its_limit(tmp_path: Path) -> None:
+    open_run(tmp_path, RUN, started="t")
+    for is_ended in (True, False):
+        close_run(tmp_path, {"mmmu": 4}, skipped=0, is_ended=is_ended)
+    assert json.loads((tmp_path / "run.json").read_text())["limit"] == 4
 
 
 def test_the_name_carries_model_fingerprint_and_control() -> None:

@@ -79,7 +79,10 @@ def finish_run(
     if rank == 0:
         try:
             graded, _ = grade_run_folder(
-                folder, protocol, is_allowing_ungraded=settings.is_allowing_ungraded
+                folder,
+                protocol,
+                is_allowing_ungraded=settings.is_allowing_ungraded,
+                is_ended=True,
             )
             if protocol.judge.mode != "rules":
                 print(f"vigos: judge {protocol.judge.model}: {graded.cost}", file=sys.stderr)
@@ -105,9 +108,11 @@ def finish_run(
 
 
 def grade_run_folder(
-    folder: Path, protocol: Protocol, *, is_allowing_ungraded: bool
+    folder: Path, protocol: Protocol, *, is_allowing_ungraded: bool, is_ended: bool = False
 ) -> tuple[GradedRun, RunScores]:
     """Write verdicts.jsonl and scores.json of a run folder from its completions.
+
+    `is_ended`: the run has just asked all it was to ask; see `close_run`.
 
     Raises:
         ScoreWithheld: See `finish_run`; verdicts are written all the same.
@@ -123,7 +128,8 @@ def grade_run_folder(
     lines = (verdict_line(graded.verdicts[key]) for key in sorted(graded.verdicts))
     write_text(folder / "verdicts.jsonl", "".join(lines))
     scores = run_scores(completions, graded.verdicts)
-    close_run(folder, asked_counts(completions), skipped_count(completions))
+    skipped = skipped_count(completions)
+    close_run(folder, asked_counts(completions), skipped, is_ended=is_ended)
     record_grading(folder, protocol)
     withheld = [task for task in scores.tasks.values() if task.is_withheld]
     if withheld and not is_allowing_ungraded:

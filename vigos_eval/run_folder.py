@@ -148,17 +148,21 @@ def check_run(folder: Path, run: RunDescription) -> Mapping[str, Any] | None:
     return before
 
 
-def close_run(folder: Path, asked: Mapping[str, int], skipped: int) -> None:
-    """Note in run.json how many questions each task was asked; the run is partial if any is short."""
+def close_run(folder: Path, asked: Mapping[str, int], skipped: int, *, is_ended: bool) -> None:
+    """Note in run.json how many questions each task was asked; the run is partial if any is short.
+
+    A run that did not come to its end (`is_ended`), now or before, was cut short by no limit.
+    """
     settings = dict(read_run_settings(folder))
     tasks = {
         label: {**facts, "asked": asked.get(label, 0)} for label, facts in settings["tasks"].items()
     }
     short = [facts for facts in tasks.values() if facts["asked"] < facts["questions"]]
+    is_limited = bool(short) and (is_ended or settings.get("limit") is not None)
     settings.update(
         tasks=tasks,
         partial=bool(short),
-        limit=max(facts["asked"] for facts in short) if short else None,
+        limit=max(facts["asked"] for facts in short) if is_limited else None,
         skipped=skipped,
     )
     write_json(folder / "run.json", settings)
