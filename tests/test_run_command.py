@@ -122,3 +122,12 @@ def test_an_lmms_eval_command_line_is_taken_with_its_model_anywhere(
 ) -> None:
     words = ["--tasks", "mmmu", "--model_args", "pretrained=/no/where", "--model", "vigos"]
     assert "/no/where" in last_line(words, capsys)
+
+
+def test_a_place_for_results_that_cannot_be_made_is_refused_before_a_question_is_asked(
+    tiny: Path, sample_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = ["--tasks", "mmmu", "--model_args", f"pretrained={tiny}"]
+    line = last_line([*words, "--output_path", str(tmp_path / "file" / "results")], capsys)
+    assert line.endswith("file/results: Not a directory")

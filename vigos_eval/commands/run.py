@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         if flag:
             model_args = f"{model_args},{extra}" if model_args else extra
     is_allowing_ungraded = check_inputs(args.tasks, model_args).is_allowing_ungraded
+    # Refused now: lmms-eval makes it only after the last answer.
+    Path(args.output_path).mkdir(parents=True, exist_ok=True)
     started = time.time()
     if os.environ.get("RANK", "0") == "0":
         said = "vigos-eval run: inputs are in order; starting lmms-eval"
