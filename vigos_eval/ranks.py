@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import os
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def is_main_process() -> bool:
+    """Whether this process is rank 0 of a launcher's, or the only one; known before a group is."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def from_all_ranks(own: T) -> list[T]:

@@ -191,9 +191,9 @@ def answers(rows: Rows) -> list[str]:
     if not isinstance(rows, TableRows):
         return [rows[number].answer for number in range(len(rows))]
     name = rows.columns.answer
-    if hasattr(rows.table, "column_names"):  # a datasets.Dataset: one column, no image bytes
-        table: Any = rows.table
-        column = table[name] if name in table.column_names else [None] * len(rows)
-        return ["" if value is None else str(value).strip() for value in column]
-    values = (fields.get(name) for fields in rows.table)
+    table: Any = rows.table
+    if not hasattr(table, "column_names"):
+        values = [fields.get(name) for fields in table]
+    else:  # a datasets.Dataset: one column, no image bytes
+        values = table[name] if name in table.column_names else [None] * len(rows)
     return ["" if value is None else str(value).strip() for value in values]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vigos_eval.errors import ConfigError
-from vigos_eval.ranks import leave_group_at_exit
+from vigos_eval.ranks import from_all_ranks, leave_group_at_exit
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ class Parallel:
         """The value of every rank, by rank, on every rank."""
         if self.ranks == 1:
             return [value]
-        found: list[Any] = [None] * self.ranks
-        torch.distributed.all_gather_object(found, value)
-        return found
+        return from_all_ranks(value)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Replace every gradient by its sum over the ranks; a missing one counts as zero."""

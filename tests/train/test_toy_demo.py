@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +9,15 @@ from types import ModuleType
 
 import pytest
 
+from tests.scripts import loaded
+
 DEMO = Path(__file__).parents[2] / "docs/demo.py"
 
 
 @pytest.fixture
 def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script, in an empty folder."""
-    spec = importlib.util.spec_from_file_location("demo", DEMO)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(DEMO)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     return module
 

@@ -6,13 +6,13 @@ lmms-eval exits with 0 whatever happens; this exits with 0 only when results wer
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
 from vigos_eval.errors import ConfigError
 from vigos_eval.model_args import CONTROLS, RunSettings, read_model_args
+from vigos_eval.ranks import is_main_process
 
 MODEL_ARGS_HELP = (
     "pretrained=CHECKPOINT,protocol=paper,... (docs/model_args.md); flags not listed here go to "
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     # Refused now: lmms-eval makes it only after the last answer.
     Path(args.output_path).mkdir(parents=True, exist_ok=True)
     started = time.time()
-    if os.environ.get("RANK", "0") == "0":
+    if is_main_process():
         said = "vigos-eval run: inputs are in order; starting lmms-eval"
         print(said, file=sys.stderr, flush=True)
     words = ["--model", "vigos", "--tasks", args.tasks, "--model_args", model_args]
@@ -112,7 +112,7 @@ def _outcome(output: Path, started: float, is_allowing_ungraded: bool) -> int:
             file=sys.stderr,
         )
         return 1
-    if os.environ.get("RANK", "0") != "0":
+    if not is_main_process():
         return 0  # only rank 0 writes results
     written = [p for p in output.rglob("*_results.json") if p.stat().st_mtime >= started - 1]
     if not written:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
+
+from vigos_eval.ranks import is_main_process
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from vigos_train.launch import train
 
     done = train(config, resume=args.resume)
-    if os.environ.get("RANK", "0") == "0":
+    if is_main_process():
         print(
             f"{done.adapter} holds the adapter after {done.steps} steps; evaluate it with:\n"
             f"  lmms-eval --model vigos --tasks vilp --model_args pretrained={done.adapter}"

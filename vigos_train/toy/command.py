@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vigos_eval.errors import ConfigError
+from vigos_eval.output_file import unwritable
 from vigos_train.toy.card import is_ours
 
 # NumPy wants no negative seed, torch none beyond 63 bits.
@@ -51,9 +52,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.out / 'world'}: {world}", flush=True)
         seconds = pretrain(args.out / "base", seed=args.seed, steps=steps, seen=seen)
     except OSError as error:
-        raise ConfigError(
-            f"--out {args.out} cannot be written ({error}); give another --out"
-        ) from error
+        raise unwritable(args.out, "--out", error) from error
     print(f"{args.out / 'base'}: pre-trained in {seconds:.0f} s")
     return 0
 
