@@ -77,7 +77,7 @@ class Reader:
             self.tab.keyboard.press(key)
 
     def expect_current(self, name: str) -> None:
-        self.tab.locator(".sample-name h2", has_text=name).wait_for(timeout=30000)
+        self.tab.locator(".sample-name h2", has_text=name).wait_for(timeout=5000)
 
     def filter(self, name: str) -> list[str]:
         self.tab.locator(f'.chip[data-filter="{name}"]').click()
@@ -167,12 +167,12 @@ def test_task_and_subgroup_narrow_the_list(reader: Reader) -> None:
 def test_search_reads_the_responses(reader: Reader) -> None:
     reader.press("/")
     reader.tab.keyboard.type("ONE AND TWO")
-    reader.tab.locator("#count", has_text="6 of 8").wait_for(timeout=30000)
+    reader.tab.locator("#count", has_text="6 of 8").wait_for(timeout=5000)
     # "all-right" says it in the base only.
     assert reader.ids == [ODD_NAME, "all-right", "both", "evil", "none-right", "undecided"]
     reader.press("Escape", "j", "j", "2")
     reader.expect_current("both")
-    reader.tab.locator(".attempt mark", has_text="one and two").first.wait_for(timeout=30000)
+    reader.tab.locator(".attempt mark", has_text="one and two").first.wait_for(timeout=5000)
 
 
 def test_the_keyboard_walks_through_the_questions(reader: Reader) -> None:
@@ -323,7 +323,7 @@ def test_images_beside_the_page_load_and_their_loss_leaves_the_thumbnail(
     reader.close()
     (tmp_path / "beside_images" / f"{ref.sha256}.png").unlink()
     reader = Reader(browser, page)
-    reader.tab.locator(".figure.small-only").wait_for(timeout=30000)
+    reader.tab.locator(".figure.small-only").wait_for(timeout=5000)
     assert reader.tab.locator(".figure img").evaluate(natural) == 224
     assert all("ERR_FILE_NOT_FOUND" in fault for fault in reader.faults)
     reader.faults.clear()
@@ -401,7 +401,7 @@ def test_a_phone_shows_the_list_then_the_question(browser: Browser, page: Path) 
     tab.locator('.row[data-key="mmmu:cut"]').click()
     reader.expect_current("cut")
     tab.go_back()
-    tab.locator("#scroller").wait_for(timeout=30000)
+    tab.locator("#scroller").wait_for(timeout=5000)
     reader.close()
     reader = Reader(browser, page, "#mmmu:cut", viewport=PHONE)
     assert reader.current == "cut"

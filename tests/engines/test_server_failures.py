@@ -215,7 +215,7 @@ def test_a_server_that_never_replies_is_a_timeout_and_says_what_to_change() -> N
         began = time.monotonic()
         with pytest.raises(EngineError, match=r"3 times no reply in time.*larger timeout_s"):
             list(engine.generate(PROMPTS[:2], HOW))
-        assert time.monotonic() - began < 60, "the client's own time limit is 600 s"
+        assert time.monotonic() - began < 5
         engine.close()
 
 

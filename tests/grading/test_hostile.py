@@ -23,8 +23,8 @@ GOLDS = [
     sample(AnswerKind.WORD, "cat", rule="vilp"),
     sample(AnswerKind.TEXT, "a black cat"),
 ]
-PAIR_LIMIT_S = 10
-"""2.5 s on an idle machine; tests share theirs with other work."""
+PAIR_LIMIT_S = 3.5
+"""2.5 s on an idle machine; tests share theirs."""
 
 
 @pytest.fixture(autouse=True)

@@ -132,10 +132,10 @@ def test_a_full_disk_is_one_error_in_one_line(
 
 
 def test_ctrl_c_ends_the_calls_in_flight_at_once(tmp_path: Path) -> None:
-    with JudgeServer(faults=("slow",), spoiled=10, slow_s=60.0) as server:
+    with JudgeServer(faults=("slow",), spoiled=10, slow_s=15.0) as server:
         timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
         start = time.perf_counter()
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             ask(server, tmp_path, count=40)
-        assert time.perf_counter() - start < 30
+        assert time.perf_counter() - start < 10

@@ -37,7 +37,7 @@ def test_a_pair_that_hangs_is_cut_and_the_next_one_is_answered() -> None:
     POOL.warm()
     start = time.perf_counter()
     assert POOL.compare("1", r"99999999!", limit_s=1.0) is Compared.TOO_LONG
-    assert time.perf_counter() - start < 10  # the limit, and a busy machine
+    assert time.perf_counter() - start < 2.0
     assert POOL.compare(r"\sum_{k=1}^{3} k", "6", limit_s=20) is Compared.EQUAL
 
 
